@@ -16,7 +16,7 @@ from .generate import CVAE
 
 # %% ../nbs/08_app.ipynb #9600ce1e
 GENERATORS = dict(cvae=CVAE)
-_for_digits = dict(per_class=20, steps=200, size=32, flip=False)
+_for_digits = dict(per_class=20, steps=150, size=32, flip=False)
 _for_photos = dict(per_class=None, steps=900, size=128, flip=True)
 
 def study(
@@ -26,7 +26,7 @@ def study(
     generator: str = "cvae", # what makes the variations
     n: int = 3, # variations, and stylized copies, of each real picture
     replicates: int = 5, # repetitions with other real pictures, weights and orders
-    steps: int = None, # training steps; None: 200 for digits, 900 for anything else
+    steps: int = None, # training steps; None: 150 for digits, 900 for anything else
     size: int = None, # side of the squares, pixels; None: 32 for digits, 128 for anything else
     test: float = 0.6, # share (or number) held out, where the data has no test part
     flip: bool = None, # mirror pictures at random; None: not digits, anything else
@@ -52,7 +52,7 @@ _help = dict(data="a data set's name, or a folder with a folder for each class (
     per_class="real training pictures of each class (default 20 of digits, all of others)",
     arms=f"which arms to compare (default {','.join(ARMS)})", generator=f"what makes the variations: {', '.join(GENERATORS)} (default cvae)",
     n="variations, and stylized copies, of each real picture (default 3)", replicates="repetitions with other real pictures, weights and orders (default 5)",
-    steps="training steps of a trial (default 200 for digits, 900 for others)", size="side of the pictures in pixels (default 32 for digits, 128 for others)",
+    steps="training steps of a trial (default 150 for digits, 900 for others)", size="side of the pictures in pixels (default 32 for digits, 128 for others)",
     test="share or number of pictures held out, where the data has no part of its own for it (default 0.6)", out="the run folder; the same again resumes it (default synthnb-run)",
     seed="the number that decides everything (default 0)")
 

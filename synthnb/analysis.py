@@ -18,7 +18,9 @@ import pandas as pd
 from fastcore.basics import patch
 
 from .data import BadImage, BadSetting, ImageSet, NotFound, write_atomic, figure, png
-from .experiment import ARMS, Experiment
+from .experiment import ARMS, Experiment, _describe, study_arms
+from .generate import CVAE
+from .model import Recipe
 
 # %% ../nbs/07_analysis.ipynb #8e1d6e83
 def interval(
@@ -43,8 +45,7 @@ def paired(
     mean, low, high = interval(d)
     if len(d) < 2: return mean, np.nan, np.nan, np.nan
     if np.ptp(d) > 1e-9: return mean, low, high, float(stats.ttest_1samp(d, 0).pvalue)
-    if abs(mean) < 1e-9: return 0., 0., 0., 1.
-    return mean, np.nan, np.nan, 2. ** (1 - len(d))
+    return mean, np.nan, np.nan, 1. if abs(mean) < 1e-9 else 2. ** (1 - len(d))
 
 # %% ../nbs/07_analysis.ipynb #4905a85d
 def holm(p: pd.Series) -> np.ndarray:
@@ -443,6 +444,7 @@ def _head(experiment, comparison):
     lines = "".join(f'<li class="{row.verdict.replace(" ", "-")}">{html.escape(s)}</li>' for s, (_, row) in zip(verdicts(comparison), comparison.iterrows()))
     notes = [f"{len(t)} trials on {_range(t.test_n)} held-out real pictures, {_range(t.steps)} training steps each. The differences are paired: "
              f"within a replicate all arms share their real pictures, initial weights and order."]
+    if experiment.config["per_class"] is None: notes.append("Every replicate trains on the same real pictures, so the intervals do not know what other pictures would have given.")
     if a["left_out"]: notes.append("Left out, because one side of the pair is missing: " + "; ".join(f"{arm}, replicate {', '.join(map(str, r))}" for arm, r in a["left_out"].items()) + ".")
     missing = len(_arms(experiment.config)) * experiment.config["replicates"] - len(t)
     if missing > 0: notes.append(f"{missing} trials of this experiment are not done yet: run it again to finish it.")
@@ -473,9 +475,11 @@ def _command(config: dict) -> str: # empty if the arms are not the study's
     "The `synthnb run` of an experiment with the study's arms"
     if not config.get("name") or not set(_arms(config)) <= set(ARMS): return ""
     first = [arm["makers"][0] for arm in config["arms"] if arm["makers"]]
+    usual = [_describe(a) for a in study_arms(_arms(config), CVAE(), first[0]["n"] if first else 1)]
+    if config["arms"] != json.loads(json.dumps(usual)) or any(config[k] != getattr(Recipe, k) for k in ("batch", "shear", "zoom")): return ""
     given = dict(data=config["name"], per_class=config["per_class"], arms=",".join(_arms(config)), 
                  generator=next((a["makers"][0]["generator"] for a in config["arms"] if a["name"] in ("generated", "combined")), None),
-                 n=first[0]["n"] if first else None, **{k: config[k] for k in ("replicates", "steps", "size")}, test=config["test_n"], seed=config["seed"], out="DIR")
+                 n=first[0]["n"] if first else None, **{k: config[k] for k in ("replicates", "steps", "size")}, test=config["test_n"], seed=config["seed"], jobs=config.get("jobs"), out="DIR")
     words = [f"--{k.replace('_', '-')} {shlex.quote(str(v))}" for k, v in given.items() if v is not None]
     return " ".join(["synthnb run", *words, "--flip" if config["flip"] else "--no-flip"])
 
@@ -489,7 +493,7 @@ def _python_lines(config: dict) -> str:
     return ("from synthnb.experiment import Arm, Experiment\nimport synthnb.analysis\n\n"
             "# generators with the parameters below; real and test: the image sets whose digests stand below\n"
             f"arms = [{arms}]\nexperiment = Experiment(real, test, arms, out=\"DIR\",\n    {settings})\n"
-            "experiment.run()\nexperiment.report()")
+            f"experiment.run(jobs={config.get('jobs', 1)})\nexperiment.report()")
 
 # %% ../nbs/07_analysis.ipynb #b1e1dcf3
 _style = """

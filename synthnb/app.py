@@ -10,7 +10,7 @@ import argparse, inspect, os, sys
 from pathlib import Path
 
 from . import analysis  # gives Experiment its compare and report
-from .data import BadSetting, NotFound, SynthnbError, load
+from .data import BadSetting, NotFound, SynthnbError, cores, load
 from .experiment import ARMS, Experiment, study_arms
 from .generate import CVAE
 
@@ -25,7 +25,7 @@ def study(
     arms: str = ",".join(ARMS), # which of the four, with commas
     generator: str = "cvae", # what makes the variations
     n: int = 3, # variations, and stylized copies, of each real picture
-    replicates: int = 5, # repetitions with other real pictures, weights and orders
+    replicates: int = 5, # repetitions with other weights and orders, and with other real pictures where per_class leaves some out
     steps: int = None, # training steps; None: 150 for digits, 900 for anything else
     size: int = None, # side of the squares, pixels; None: 32 for digits, 128 for anything else
     test: float = 0.6, # share (or number) held out, where the data has no test part
@@ -41,6 +41,7 @@ def study(
     if n < 1: raise BadSetting(f"n={n}: give at least one copy of each picture")
     chosen = study_arms([a.strip() for a in arms.split(",") if a.strip()], GENERATORS[generator](), n)
     images = load(data, strict=True)
+    if Path(data).is_dir() and Path(out).resolve().is_relative_to(Path(data).resolve()): raise BadSetting(f"the run folder {out} would lie among the pictures of {data}; name another with --out")
     if {"train", "test"} <= set(images.kept.part): real, held = images.part("train"), images.part("test")
     else: real, held = images.split(test, seed)
     name = data if not Path(data).is_dir() else Path(data).resolve().name
@@ -51,7 +52,7 @@ _flags = dict(data="digits, pets or FOLDER", per_class="N", arms="A,B,…", gene
 _help = dict(data="a data set's name, or a folder with a folder for each class (default digits)",
     per_class="real training pictures of each class (default 20 of digits, all of others)",
     arms=f"which arms to compare (default {','.join(ARMS)})", generator=f"what makes the variations: {', '.join(GENERATORS)} (default cvae)",
-    n="variations, and stylized copies, of each real picture (default 3)", replicates="repetitions with other real pictures, weights and orders (default 5)",
+    n="variations, and stylized copies, of each real picture (default 3)", replicates="repetitions with other weights and orders, and with other real pictures where --per-class leaves some out (default 5)",
     steps="training steps of a trial (default 150 for digits, 900 for others)", size="side of the pictures in pixels (default 32 for digits, 128 for others)",
     test="share or number of pictures held out, where the data has no part of its own for it (default 0.6)", out="the run folder; the same again resumes it (default synthnb-run)",
     seed="the number that decides everything (default 0)")
@@ -72,7 +73,7 @@ def _run(jobs, backend, **settings):
     experiment = study(**settings)
     c = experiment.config
     print(f"{c['name']}: {len(c['arms'])} arms × {c['replicates']} replicates, {c['steps']} steps each; {c['real_n']:,} pictures to draw {'all' if c['per_class'] is None else c['per_class']} per class from, {c['test_n']:,} held out", flush=True)
-    if jobs is None: jobs = (os.cpu_count() or 1) if c["size"] <= 64 else 1
+    if jobs is None: jobs = cores() if c["size"] <= 64 else 1
     experiment.run(jobs, backend, progress=sys.stderr.isatty())
     names = [a.name for a in experiment.arms]
     baseline = "original" if "original" in names else names[0]

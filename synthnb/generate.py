@@ -17,7 +17,7 @@ from fastcore.basics import patch
 from PIL import Image, PngImagePlugin
 
 import synthnb
-from .data import BadSetting, ImageSet, LeakError, SynthnbError, link, read_image, seeded, write_atomic, write_manifest
+from .data import BadSetting, ImageSet, LeakError, NotFound, SynthnbError, link, read_image, seeded, write_atomic, write_manifest
 
 # %% ../nbs/02_generate.ipynb #01c2b2aa
 def check_generator(generator, n: int = 1):
@@ -137,6 +137,7 @@ def _make(
     about = {k: dict(maker, k=k, source=row["path"], source_sha256=row["sha256"]) for k in missing}
     reason = f"{generator.name} gave fewer than {len(names)} pictures of {row['path']}"
     try: made = dict(_ask(generator, read_image(root/row["path"]), row["label"], len(names), own, missing))
+    except (BadSetting, NotFound, LeakError): raise  # a matter of the generator, not of this picture
     except SynthnbError as e: made, reason = {}, str(e).replace(str(root) + os.sep, "")
     return {names[k]: _keep(row, names[k], made.get(k), about[k], generator, root, reason) for k in missing}
 

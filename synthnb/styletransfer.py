@@ -16,7 +16,7 @@ import pandas as pd
 from fastcore.basics import patch
 from PIL import Image
 
-from .data import BadSetting, NotFound, read_image, seeded
+from .data import BadSetting, NotFound, cores, read_image, seeded
 
 # %% ../nbs/03_styletransfer.ipynb #9e676523
 _sha256 = dict(predict="d832a92a6afc170510252cc5b65836fcf8354909e6f17cf02f8960f4e054a20d",
@@ -74,15 +74,16 @@ def _transform():
 
 # %% ../nbs/03_styletransfer.ipynb #3a93c28c
 _least = 96 # shorter side in the network, pixels
+_most = 512 # longer side, unless asked for more
 
 def _working_size(width, height, size):
-    scale = max((size or max(width, height)) / max(width, height), _least / min(width, height))
+    scale = max((size or min(max(width, height), _most)) / max(width, height), _least / min(width, height))
     return round(width * scale), round(height * scale)
 
 def stylize(
     image: Image.Image, 
     vector: np.ndarray, # float32 [100]: a style
-    size: int = None # longer side in the network, pixels; None: the picture's own
+    size: int = None # longer side in the network, pixels; None: the picture's own, but at most 512
 ) -> Image.Image: # of the picture's own size
     "Repaint a picture in a style"
     w, h = _working_size(*image.size, size)
@@ -136,13 +137,14 @@ class StyleTransfer:
     def __init__(self, 
         styles: list = None, # names from the bank, pictures, files, vectors; None: the whole bank
         strength: float = 1.0, # 0 (the picture's own style) to 1 (the painting's)
-        size: int = None # longer side in the network, pixels (the shorter gets at least 96); None: the picture's own
+        size: int = None # longer side in the network, pixels (the shorter gets at least 96); None: the picture's own, but at most 512
     ):
         if not 0 <= strength <= 1: raise BadSetting(f"strength={strength}: it lies between 0 (the picture's own style) and 1 (the painting's)")
         if size is not None and size < _least: raise BadSetting(f"size={size}: the network needs at least {_least} pixels; the copies keep their pictures' size anyway")
         if isinstance(styles, (str, Path, Image.Image)): styles = [styles]
         named = [_style(s) for s in (style_bank().index if styles is None else styles)]
         self.styles, self.strength, self.size = dict(named), float(strength), size
+        self.read = [hashlib.sha256(Path(s).read_bytes()).hexdigest() for s in styles or () if isinstance(s, (str, Path)) and str(s) not in _bank().index]
         if not named: raise BadSetting("styles=[] leaves nothing to draw from; name one, or leave it out for the whole bank")
         if len(self.styles) < len(named): raise BadSetting(f"two of the styles {[n for n, _ in named]} have one name; leave one out, or rename its file")
     
@@ -157,7 +159,7 @@ def params(self: StyleTransfer):
 @patch(as_prop=True)
 def concurrency(self: StyleTransfer):
     "Threads that may call `vary` at once"
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return cores()
 
 # %% ../nbs/03_styletransfer.ipynb #bea43b96
 @patch

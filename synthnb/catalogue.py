@@ -94,7 +94,7 @@ def _attempt(url, part, sha256, size, max_size, timeout, bar):
             raise BadDownload("leads from https to plain http, and there is no checksum to tell a forged file by")
         _fits(total, size, max_size)
         have = start
-        if not start: _remember(part, url, answer.headers, total)
+        if not start: _remember(part, url, answer.headers, total) # drops the old part first: its bytes must never meet the new version
         with open(part, "r+b" if start else "wb") as f:
             f.seek(start); f.truncate()
             bar.reset(total=total or size); bar.update(start)
@@ -114,6 +114,7 @@ def _fits(total, size, max_size):
 def _remember(part, url, headers, total):
     etag = headers.get("ETag", "")
     version = (etag if not etag.startswith("W/") else "") or headers.get("Last-Modified")
+    _drop(part)
     write_atomic(part.with_name(part.name + ".json"), json.dumps(dict(url=_shown(url), version=version, total=total)).encode())
 
 # %% ../nbs/00b_catalogue.ipynb #2250cdd6
@@ -128,7 +129,8 @@ def _patiently(url, part, retries, wait, attempt):
         except (requests.Timeout, urllib3.exceptions.ReadTimeoutError): fault = _Passing("does not answer in time")
         except requests.ConnectionError as e: fault = _Passing("cannot be found" if "resol" in str(e).lower() else "cannot be reached")
         except urllib3.exceptions.HTTPError: fault = _Passing("broke off")
-        except requests.RequestException as e: raise BadDownload(f"cannot be asked ({type(e).__name__}: {str(e)[:80]})") from None
+        except requests.TooManyRedirects: raise BadDownload("redirects in circles") from None
+        except requests.RequestException: raise BadDownload("is no http address, or leads to one that is none") from None
         reached = part.stat().st_size if part.exists() else 0
         furthest, failures = max(furthest, reached), 0 if reached > furthest else failures + 1
         if failures > retries: raise BadDownload(f"{fault}, tried {failures} times")

@@ -134,7 +134,7 @@ def _patiently(url, part, retries, wait, attempt):
         reached = part.stat().st_size if part.exists() else 0
         furthest, failures = max(furthest, reached), 0 if reached > furthest else failures + 1
         if failures > retries: raise BadDownload(f"{fault}, tried {failures} times")
-        time.sleep(max(wait * 2**failures, fault.after))
+        time.sleep(max(wait * 2**failures / 2, fault.after))
 
 # %% ../nbs/00b_catalogue.ipynb #8dd7c007
 def download(
@@ -145,7 +145,7 @@ def download(
     max_size: int = 20 * 2**30, # refuse a larger file
     timeout: float = 30, # seconds without a byte before a connection is given up
     retries: int = 4, # tries without a new byte after the first
-    wait: float = 1, # pause before the next try, seconds; doubled each time
+    wait: float = .5, # pause before the next try, seconds; doubled each time
     progress: bool = True # show a bar (TQDM_DISABLE=1 in the environment silences all)
 ) -> Path: # the same path
     "A file from the web, whole and checked; what is there already is not fetched again"

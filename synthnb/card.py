@@ -76,12 +76,19 @@ def _digests(used):
     groups = [g for _, g in real.groupby("replicate")] if "replicate" in used else [real]
     return {ImageSet(g, ".").digest: f"the {len(g)} real training pictures" + (f" of replicate {g.replicate.iat[0]}" if "replicate" in g else "") for g in groups if len(g)}
 
+def _maker(text):
+    "What a manifest says in `maker`; nothing, where that is no JSON object"
+    try: maker = json.loads(text or "{}")
+    except ValueError: maker = None
+    return maker if isinstance(maker, dict) else {}
+
 def _settings(items):
     "One row a setting of a generator, with the number of pictures in use, and the names of what had to be left out"
-    texts, names, rows = items.maker[items.kept & (items.maker != "")], set(), []
-    for maker in map(json.loads, texts):
+    names, rows = set(), []
+    for maker in map(_maker, items.maker[items.kept & (items.origin != "real")]):
         names.update(k for k, v in maker.items() if v)
-        rows.append([str(maker.get(k, "")) for k in ("generator", "version", "seed")] + [maker.get("fitted_on") or "", json.dumps(maker.get("params", {}), sort_keys=True)])
+        about = [maker.get("generator") or "unknown", maker.get("version", ""), maker.get("seed", ""), maker.get("fitted_on") or ""]
+        rows.append([*map(str, about), json.dumps(maker.get("params") or {}, sort_keys=True)])
     table = pd.DataFrame(rows, columns=["generator", "version", "seed", "fitted_on", "parameters"]).value_counts(sort=False).reset_index(name="pictures")
     names.update(name for p in table.parameters.unique() for name in re.findall(r'"([^"\\]*)": (?!null|"")', p))
     return table.sort_values(list(table.columns), ignore_index=True), sorted(n for n in names if _is_secret(n))
@@ -90,15 +97,15 @@ def _generators(items):
     "`_settings`, ready to be shown"
     table, _ = _settings(items)
     known = _digests(items[items.kept])
-    fitted = [f"{d}, {known[d]} here" if d in known else d or "not fitted here" for d in table.fitted_on]
-    shown = [", ".join(f"{k}={v if isinstance(v, str) else json.dumps(v, ensure_ascii=False)}" for k, v in redact(json.loads(p)).items()) for p in table.parameters]
+    fitted = [f"{d}, {known[d]} here" if d in known else d or "not stated" for d in table.fitted_on]
+    shown = [", ".join(f"{k}={v if isinstance(v, str) else json.dumps(v, ensure_ascii=False)}" for k, v in redact(_maker(p)).items()) for p in table.parameters]
     return table[["generator", "version", "pictures", "seed"]].assign(**{"fitted on": fitted, "parameters": shown})
 
 # %% ../nbs/00c_card.ipynb #1a9c73c4
 def _why(path, maker, reason):
     "The reason, without the names of files"
-    about = json.loads(maker) if maker else {}
-    for name in {path, about.get("source"), about.get("wanted")} - {"", None}: 
+    about = _maker(maker)
+    for name in {path, str(about.get("source", "")), str(about.get("wanted", ""))} - {""}: 
         reason = re.sub(rf"[^\s'\"]*{re.escape(PurePosixPath(name).name)}", "…", reason)
     return re.sub("0x[0-9a-fA-F]+", "0x…", redact(reason)) or "no reason given"
 
@@ -193,7 +200,7 @@ def _record_sets(items):
     column = lambda c: {"fileObject": {"@id": "manifest.parquet"}, "extract": {"column": c}}
     of_file = lambda p: {"fileSet": {"@id": "picture-files"}, "extract": {"fileProperty": p}}
     rows = [_field(f"manifest/{c}", _type(items[c]), column(c), description=_columns.get(c, "")) for c in items]
-    path = _field("pictures/path", "sc:Text", of_file("fullpath") | {"transform": {"regex": "^(.*)$"}}, references={"field": {"@id": "manifest/path"}})
+    path = _field("pictures/path", "sc:Text", of_file("fullpath") | {"transform": {"regex": r"^([\s\S]*)$"}}, references={"field": {"@id": "manifest/path"}})
     joined = [_field(f"pictures/{c}", _type(items[c]), {"field": {"@id": f"manifest/{c}"}}) for c in items if c != "path"]
     return [{"@type": "cr:RecordSet", "@id": "manifest", "name": "manifest", "description": "every row, those left out too", "field": rows},
             {"@type": "cr:RecordSet", "@id": "pictures", "name": "pictures", "description": "every picture in use, with its row", "key": {"@id": "pictures/path"},

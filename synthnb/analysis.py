@@ -17,6 +17,7 @@ import numpy as np
 import pandas as pd
 from fastcore.basics import patch
 
+from .card import redact
 from .data import BadImage, BadSetting, ImageSet, NotFound, write_atomic, figure, png
 from .experiment import ARMS, Experiment, _describe, study_arms
 from .generate import CVAE
@@ -463,13 +464,6 @@ def entered(trials: pd.DataFrame) -> pd.DataFrame: # one row an arm
     total = seen.sum(axis=1)
     return seen.assign(total=total, synthetic_share=1 - seen.seen_real / total.clip(lower=1)).reset_index()
 
-# %% ../nbs/07_analysis.ipynb #8991b4ae
-def _redact(value):
-    "The same JSON value without keys, tokens and passwords"
-    secret = lambda k: any(w in str(k).lower() for w in ("api_key", "apikey", "token", "secret", "password", "authorization"))
-    if isinstance(value, dict): return {k: "(left out)" if secret(k) and v else _redact(v) for k, v in value.items()}
-    return [_redact(v) for v in value] if isinstance(value, (list, tuple)) else value
-
 # %% ../nbs/07_analysis.ipynb #9c813b78
 def _command(config: dict) -> str: # empty if the arms are not the study's
     "The `synthnb run` of an experiment with the study's arms"
@@ -548,7 +542,7 @@ def _insight(experiment):
     yield _section("Training pictures by origin", _img(samples_figure(experiment), "Real training pictures and what was made of them"))
 
 def _record(experiment):
-    config = _redact(experiment.config)
+    config = redact(experiment.config)
     yield _section("What entered the training steps", _table(entered(experiment.trials)))
     yield _section("All trials", _table(experiment.trials, 4))
     yield _section("How to do it again", *([_p("On the command line, with the path of the data where its name is a folder's:"), f"<pre>{html.escape(_command(config))}</pre>"] if _command(config) else []),

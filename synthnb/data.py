@@ -207,7 +207,8 @@ def _homes(items):
     homes = items.origin + "/" + items.label + "/" + items.path.str.rsplit("/", n=1).str[-1]
     twice = homes.str.lower().duplicated(keep=False) & (homes != items.path)
     stem = homes.str.replace(r"\.(\w+)$", "", regex=True)
-    return homes.where(~twice, stem + "-" + items.sha256.str[:8] + "." + homes.str.rsplit(".", n=1).str[-1])
+    homes = homes.where(~twice, stem + "-" + items.sha256.str[:8] + "." + homes.str.rsplit(".", n=1).str[-1])
+    return homes.where(items.path != "", "")
 
 def write_manifest(items: pd.DataFrame, folder: Path) -> Path:
     "The table of a set, as `manifest.parquet` in its folder"

@@ -42,7 +42,7 @@ def study(
     chosen = study_arms([a.strip() for a in arms.split(",") if a.strip()], GENERATORS[generator](), n)
     images = load(data, strict=True)
     if Path(data).is_dir() and Path(out).resolve().is_relative_to(Path(data).resolve()): raise BadSetting(f"the run folder {out} would lie among the pictures of {data}; name another with --out")
-    if {"train", "test"} <= set(images.kept.part): real, held = images.part("train"), images.part("test")
+    if {"train", "test"} <= set(images.kept.part): real, held = images.part("train").apart(images.part("test")), images.part("test")
     else: real, held = images.split(test, seed)
     name = data if not Path(data).is_dir() else Path(data).resolve().name
     return Experiment(real, held, chosen, replicates=replicates, out=out, seed=seed, name=name, **settings)

@@ -14,7 +14,7 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 
 import pandas as pd
 
-from .data import BadSetting, NotFound, SynthnbError, cache, write_atomic
+from .files import BadSetting, NotFound, SynthnbError, cache, write_atomic
 
 # %% ../nbs/00b_catalogue.ipynb #4c6378d4
 class BadDownload(SynthnbError): "A file that did not arrive, or is not the one that was expected"

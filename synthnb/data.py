@@ -17,6 +17,7 @@ import pandas as pd
 from fastcore.basics import patch
 from PIL import Image
 
+from .catalogue import datasets, fetch
 from .duplicates import duplicate_groups, fingerprint, near_duplicates
 from .files import (MAX_PIXELS, MIN_SIDE, BadImage, BadSetting, LeakError, NotFound, SynthnbError, cache, cores, examine, is_local, link, place,
     read_image, right_suffix, seeded, write_atomic)
@@ -184,6 +185,7 @@ def from_folder(cls: ImageSet,
     found.loc[small, ["problem", "detail"]] = "too small", f"a side has fewer than {min_side} pixels"
     items = _items(found.assign(label=listing.label, part=listing.part))
     _say_bad(items, root, strict)
+    _say_empty(items, root)
     return cls(items, root)
 
 def _items(found):
@@ -192,6 +194,13 @@ def _items(found):
     kept = found.problem == ""
     made = dict(source=found.sha256.str[:16], origin="real", maker="", kept=kept, reason=(found.problem + ": " + found.detail).where(~kept, ""), group="")
     return found.assign(**made).astype(dict(width=int, height=int))[list(COLUMNS)]
+
+def _say_empty(items, root):
+    "Name the class folders without a file"
+    if not is_local(root): return
+    there = [d for part in sorted(set(items.part)) for d in (root/part).iterdir() if d.is_dir() and not _is_litter(d.name) and not (part == "" and d.name in ("train", "test"))]
+    empty = sorted(d.name for d in there if d.name not in set(items.label))
+    if empty: warnings.warn(f"{root.name} has folders without pictures, which are no classes therefore: {', '.join(empty[:5])}{', …' if len(empty) > 5 else ''}")
 
 def _say_bad(items, root, strict):
     bad = items[~items.kept]
@@ -413,7 +422,9 @@ def arrays(self: ImageSet,
     return x, self._numbers(labels)
 
 @patch
-def _numbers(self: ImageSet, labels): return pd.Categorical(self.kept.label, categories=labels or self.labels).codes.astype(np.int64)
+def _numbers(self: ImageSet, labels): 
+    if other := set(self.labels) - set(labels or self.labels): raise BadSetting(f"the label {min(other)!r} is not among those to tell apart, {labels}")
+    return pd.Categorical(self.kept.label, categories=labels or self.labels).codes.astype(np.int64)
 
 # %% ../nbs/00_data.ipynb #d0ba3542
 def _slots(steps, batch, shares):
@@ -594,38 +605,23 @@ def show(self: ImageSet,
     return fig
 
 # %% ../nbs/00_data.ipynb #af834494
-def _digits():
-    folder = cache()/"digits-32"
-    if (folder/"manifest.parquet").exists(): return ImageSet.open(folder)
-    from sklearn.datasets import load_digits
-    scans = load_digits()
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        made = Path(tempfile.mkdtemp(dir=folder.parent))
-    except OSError as e: raise BadSetting(f"cannot write in {folder.parent} ({e.strerror}); name another folder in SYNTHNB_CACHE") from None
-    for i, (scan, digit) in enumerate(zip(scans.images, scans.target)):
-        (made/"real"/str(digit)).mkdir(parents=True, exist_ok=True)
-        Image.fromarray((scan * (255/16)).astype(np.uint8)).resize((32, 32), Image.BICUBIC).save(made/"real"/str(digit)/f"{i:04d}.png")
-    images = ImageSet.from_folder(made/"real")
-    ImageSet(images.items.assign(path="real/" + images.items.path), made).save(made)
-    try: made.rename(folder)
-    except OSError: shutil.rmtree(made)  # another process was first
-    return ImageSet.open(folder)
-
-# %% ../nbs/00_data.ipynb #db723418
-def _pets():
-    folder = Path(os.environ.get("SYNTHNB_DATA") or ".")/"pets"
-    if not folder.is_dir(): raise NotFound("the data set 'pets' is not here; set SYNTHNB_DATA to the folder that holds its folder pets/{train,test}/{cats,dogs}")
-    return ImageSet.from_folder(folder)
-
-_named = dict(digits=_digits, pets=_pets)
+def _verified(images):
+    "Raise for the first picture that is not what the manifest says"
+    same = lambda file, sha: file.is_file() and hashlib.sha256(file.read_bytes()).hexdigest() == sha
+    files = [images.root/p for p in images.kept.path]
+    with ThreadPoolExecutor() as pool: 
+        for file, fine in zip(files, pool.map(same, files, images.kept.sha256)):
+            if not fine: raise BadImage.of(file, "not the picture of the manifest", "it is gone, or was changed since")
+    return images
 
 def load(
-    name_or_path: str,
-    strict: bool = False # see `from_folder`
+    name_or_path: str, # see `datasets`
+    strict: bool = False # raise on the first picture that cannot be used, or is not that of the manifest
 ) -> ImageSet:
-    "A data set by its name, a saved set, or a folder of class folders"
-    if name_or_path in _named: return _named[name_or_path]()
-    path = Path(name_or_path)
-    if not path.is_dir(): raise NotFound(f"there is no data set and no folder called {str(name_or_path)!r}; known names: {', '.join(_named)}")
-    return ImageSet.open(path) if (path/"manifest.parquet").exists() else ImageSet.from_folder(path, strict)
+    "A data set by its name or address, a saved set, an archive or a folder of class folders"
+    name = str(name_or_path)
+    if not name: raise NotFound("no data set and no folder was named; see synthnb.data.datasets()")
+    if name in datasets().index or name.startswith(("tfds:", "http://", "https://")): return ImageSet.from_folder(fetch(name), strict)
+    path = place(name_or_path)
+    if (path/"manifest.parquet").is_file(): return _verified(ImageSet.open(path)) if strict else ImageSet.open(path)
+    return ImageSet.from_folder(path if path.is_dir() else fetch(name), strict)

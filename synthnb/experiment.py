@@ -16,7 +16,7 @@ import pandas as pd
 from fastcore.basics import patch
 
 import synthnb
-from .data import BadSetting, ImageSet, LeakError, NotFound, SynthnbError, cores, parts, seeded, write_atomic, write_manifest
+from .data import BadSetting, ImageSet, LeakError, NotFound, SynthnbError, cores, parts, seeded, shared, write_atomic, write_manifest
 from .generate import augment, check_generator
 from .model import Recipe, cnn, fit, predict
 from .styletransfer import StyleTransfer
@@ -80,14 +80,12 @@ def _makers_fit(arms, test):
         if getattr(generator, "fitted_on", None): raise BadSetting(f"the generator {generator.name!r} is fitted already, on pictures that may be held out here; give a new one: every replicate fits it on its own")
         if set(getattr(generator, "read", ())) & set(test.kept.sha256): raise LeakError(f"the generator {generator.name!r} was given a held-out picture to learn from; give it another")
 
-def refuse_leaks(train: ImageSet, test: ImageSet):
-    "Raise `LeakError`, naming the pictures, if a held-out picture or one derived from it is in `train`"
-    held = test.kept.set_index("source").path
-    held = held[~held.index.duplicated()]
-    inside = train.kept[train.kept.source.isin(held.index)]
-    if len(inside):
-        pairs = ", ".join(f"{a} = {held[s]}" for a, s in zip(inside.path[:3], inside.source[:3]))
-        raise LeakError(f"{len(inside)} of the pictures to train on are, or derive from, held-out ones ({pairs}{', …' if len(inside) > 3 else ''}); take them out of one side")
+def refuse_leaks(train: ImageSet, test: ImageSet, near: bool = False):
+    "Raise `LeakError`, naming the pictures, if a held-out picture, one derived from it or (with `near`) a near-duplicate of it is in `train`"
+    found = shared(train, test, near)
+    if not len(found): return
+    first = "; ".join(f"{path} {detail}" for path, _, detail in found[:3].itertuples(index=False))
+    raise LeakError(f"{len(found)} of the pictures to train on show what is held out ({first}{'; …' if len(found) > 3 else ''}); leave them out: real.apart(test)")
 
 # %% ../nbs/06_experiment.ipynb #9bf40a0c
 class Experiment:
@@ -113,7 +111,7 @@ class Experiment:
         if size < 32: raise BadSetting(f"the network needs pictures of at least 32 pixels, not size={size}")
         _labels_fit(real, test, per_class)
         _makers_fit(arms, test)
-        refuse_leaks(real, test)
+        refuse_leaks(real, test, near=True)
         self.real, self.test, self.arms, self.out, self.labels = real, test, list(arms), Path(out), real.labels
         self.recipe = Recipe(steps, batch, size, None, shear, zoom, flip)
         self.config = dict(name=name, labels=self.labels, real=real.digest, real_n=len(real), test=test.digest, test_n=len(test), arms=[_describe(a) for a in arms], 

@@ -6,11 +6,11 @@
 __all__ = ['GENERATORS', 'study', 'main']
 
 # %% ../nbs/08_app.ipynb #726c3e0b
-import argparse, inspect, os, sys
+import argparse, inspect, os, sys, warnings
 from pathlib import Path
 
 from . import analysis  # gives Experiment its compare and report
-from .data import BadSetting, NotFound, SynthnbError, cores, load
+from .data import BadSetting, NotFound, SynthnbError, cores, datasets, load
 from .experiment import ARMS, Experiment, study_arms
 from .generate import CVAE
 
@@ -66,6 +66,10 @@ def _parser():
     run.add_argument("--flip", action=argparse.BooleanOptionalAction, default=argparse.SUPPRESS, help="mirror pictures at random (default: not digits, others)")
     run.add_argument("--jobs", type=int, metavar="J", help="trials at a time (default: one a core for pictures up to 64 pixels, which keep no more than one busy, else 1)")
     run.add_argument("--backend", choices=["loky", "ray", "dask"], default="loky", help="where they run (default loky: processes of this machine)")
+    commands.add_parser("datasets", help="list the data sets that have a name", description="List the data sets that have a name, and what else --data takes.")
+    bench = commands.add_parser("bench", help="measure what synthnb claims about itself", description="Measure what synthnb claims about itself, on this machine.")
+    bench.add_argument("what", choices=["data"], help="data: scanning, near-duplicates, feeding the network; half an hour and 1 GB of disk")
+    bench.add_argument("--quick", action="store_true", help="the same on little, in two minutes: the figures mean nothing then")
     return parser
 
 # %% ../nbs/08_app.ipynb #96db3dfe
@@ -80,11 +84,23 @@ def _run(jobs, backend, **settings):
     comparison = experiment.compare(baseline=baseline)
     print("", analysis.readable(comparison).to_string(index=False), "", f"report: {experiment.report(baseline=baseline)}", f"trials: {experiment.out/'trials.csv'}", sep="\n")
 
+def _datasets():
+    print(datasets().to_string(), "", "Also: tfds:NAME (any image classification set of TensorFlow Datasets), the address of an archive, an archive or a folder of your own.", sep="\n")
+
+def _bench(what, quick):
+    from synthnb import bench
+    for name, table in getattr(bench, what)(quick): print(f"{name}\n\n{table.to_string()}\n", flush=True)
+
+def _plainly(message, *_, **__): print(f"synthnb: {message}", file=sys.stderr)
+
 def main(argv: list = None) -> int: # exit status
     "The command `synthnb`"
     settings = vars(_parser().parse_args(argv))
-    settings.pop("command")
-    try: _run(**settings)
+    command = dict(run=_run, datasets=_datasets, bench=_bench)[settings.pop("command")]
+    try: 
+        with warnings.catch_warnings():
+            warnings.showwarning = _plainly
+            command(**settings)
     except SynthnbError as e:
         print(f"synthnb: {e}", file=sys.stderr)
         return 2

@@ -232,9 +232,11 @@ def save(self: ImageSet, folder: Path) -> ImageSet: # the same pictures, in thei
     folder, items = place(folder), self.items.copy()
     if not _same(folder, self.root):
         homes = _homes(items)
-        def move(old, new): (self.root/old).is_file() and link(self.root/old, folder/new)
-        with ThreadPoolExecutor() as pool: list(pool.map(move, items.path, homes))
-        items["path"] = homes
+        def move(old, new): return bool(old) and (self.root/old).is_file() and bool(link(self.root/old, folder/new))
+        with ThreadPoolExecutor() as pool: there = np.array(list(pool.map(move, items.path, homes)), bool)
+        gone = items.kept & ~there
+        if gone.any(): warnings.warn(f"{gone.sum()} of {len(items)} pictures are not there any more, {items.path[gone].iat[0]} the first; they are left out")
+        items = items.assign(path=homes, kept=items.kept & ~gone, reason=items.reason.where(~gone, "unreadable: it is not there any more"))
     write_manifest(items, folder)
     return ImageSet(items, folder)
 
@@ -323,7 +325,7 @@ def apart(self: ImageSet, held: ImageSet) -> ImageSet:
     found = shared(self, held).set_index("path")
     if not len(found): return self
     leaks = self.items.path.isin(found.index) & self.items.kept
-    warnings.warn(f"{leaks.sum()} pictures are left out because they show what is held out: {found.index[0]} {found.detail.iat[0]}{', …' if len(found) > 1 else ''}")
+    warnings.warn(f"left out, because held-out pictures show the same: {leaks.sum()} of {len(self)}; {found.index[0]} {found.detail.iat[0]}{', …' if len(found) > 1 else ''}")
     reason = ("leak: " + self.items.path.map(found.detail)).where(leaks, self.items.reason)
     return ImageSet(self.items.assign(kept=self.items.kept & ~leaks, reason=reason), self.root)
 

@@ -74,15 +74,20 @@ def _sketches(prints, size=4096):
     return np.concatenate([_sketch(prints[i:i + size]) for i in range(0, len(prints), size)])
 
 # %% ../nbs/00a_duplicates.ipynb #8e1d6799
-_near = 10 # candidates of each picture, and of its mirror image
+_reach, _most = .42, 256 # how far a candidate's sketch may be; and how many of them a picture may have, and its mirror image
 
-def _candidates(a, b):
+def _candidates(a, b, size=4096):
     "Rows of `a`, rows of `b` and whether mirrored: int [n, 3]"
     first = np.sort(np.unique(b, axis=0, return_index=True)[1])
-    tree, sketches, k = cKDTree(_sketches(b[first])), _sketches(a), min(_near + 1, len(first))
-    found = [tree.query(s, [*range(1, k + 1)], eps=1)[1].ravel() for s in (sketches, sketches * _flip)]
-    i = np.repeat(np.arange(len(a)), k)
-    return np.concatenate([np.stack([i, first[j], np.full(len(i), m)], 1) for m, j in enumerate(found)])
+    tree, found = cKDTree(_sketches(b[first])), []
+    nearest = np.arange(1, min(_most + 1, len(first)) + 1)
+    for start in range(0, len(a), size):
+        sketch = _sketch(a[start:start + size])
+        for mirrored, s in enumerate((sketch, sketch * _flip)):
+            j = tree.query(s, nearest, distance_upper_bound=_reach)[1]
+            i, k = np.nonzero(j < len(first))
+            found.append(np.stack([i + start, first[j[i, k]], np.full(len(i), mirrored)], 1))
+    return np.concatenate(found)
 
 # %% ../nbs/00a_duplicates.ipynb #01ef4a1e
 _crop, _gain = .09, .25 # the most that a copy may have lost at a side, and in brightness
@@ -143,7 +148,6 @@ def near_duplicates(
     if within:
         candidates[:, :2].sort(axis=1)
         candidates = candidates[candidates[:, 0] < candidates[:, 1]]
-    elif len(candidates): candidates = np.concatenate([candidates, _candidates(b, a)[:, [1, 0, 2]]])
     return _compared(a, b, np.unique(candidates, axis=0), far)
 
 # %% ../nbs/00a_duplicates.ipynb #709f2574

@@ -144,15 +144,19 @@ def write_atomic(path: Path, data: bytes) -> Path:
         raise
     return path
 
+def _equal(a, b):
+    if is_local(a) and is_local(b) and (os.path.samefile(a, b) or a.stat().st_size != b.stat().st_size): return os.path.samefile(a, b)
+    return a.read_bytes() == b.read_bytes()
+
 def link(source: Path, target: Path) -> Path:
-    "`target` becomes the same file as `source`: hard-linked, or copied where links are not to be had"
-    if target.exists(): return target
+    "`target` becomes the same file as `source`: hard-linked, or copied where links are not to be had; another file there is left alone, with an error"
     try:
         if not (is_local(source) and is_local(target)): raise OSError
         target.parent.mkdir(parents=True, exist_ok=True)
-        os.link(source, target)
-    except FileExistsError: pass
-    except OSError: write_atomic(target, source.read_bytes())
+        os.link(os.path.realpath(source), target)
+    except OSError:
+        if not target.exists(): write_atomic(target, source.read_bytes())
+        elif not _equal(source, target): raise BadSetting(f"{target} is there already and has another content; choose another folder") from None
     return target
 
 # %% ../nbs/00_files.ipynb #c14aafc4

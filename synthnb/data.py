@@ -7,7 +7,7 @@ __all__ = ['COLUMNS', 'ORIGINS', 'ImageSet', 'write_manifest', 'shared', 'square
            'load']
 
 # %% ../nbs/00_data.ipynb #dd6459b6
-import hashlib, io, os, shutil, tempfile, time, warnings
+import hashlib, io, os, shutil, tempfile, time, warnings, weakref
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Lock
@@ -502,12 +502,13 @@ class _Squares:
     "Decoded squares by number: all in memory, or on disk as they come"
     def __init__(self, paths, size, memory):
         self.paths, self.shape = list(paths), (size, size, 3)
-        self.bytes, n = 3 * size * size, len(self.paths)
-        self.pool, self.lock, self.file = ThreadPoolExecutor(), Lock(), None
-        if n * self.bytes > memory: self.have, self.file = np.zeros(n, bool), self._open()
+        self.bytes, self.file = 3 * size * size, None
+        n = len(self.paths)
+        if n * self.bytes > memory: self.have, self.file, self.lock, self.pool = np.zeros(n, bool), self._open(), Lock(), ThreadPoolExecutor()
         else:
             self.all = np.empty((n, *self.shape), np.uint8)
-            for i, x in enumerate(self.pool.map(self.decode, range(n))): self.all[i] = x
+            with ThreadPoolExecutor() as pool:
+                for i, x in enumerate(pool.map(self.decode, range(n))): self.all[i] = x
     
     def _open(self):
         try:
@@ -560,14 +561,18 @@ def tfdata(self: ImageSet,
     squares = _Squares((self.root/p for p in kept.path), size, memory)
     if steps is None: order = tf.data.Dataset.range(len(kept)).batch(batch)
     else: order = tf.data.Dataset.from_tensor_slices(plan(kept.origin, steps, batch, share, seed))
-    y, first = tf.constant(self._numbers(labels)), seeded(seed, "warp") // 2
+    y, first, known = tf.constant(self._numbers(labels)), seeded(seed, "warp") // 2, weakref.ref(squares)
+    every = None if squares.file else tf.constant(squares.all)
+    def pick(i):
+        if every is not None: return tf.gather(every, i)
+        return tf.ensure_shape(tf.numpy_function(lambda rows: known()(rows), [i], tf.uint8, stateful=False), (i.shape[0], size, size, 3))
     def take(step, i):
-        pictures = tf.numpy_function(squares, [i], tf.uint8, stateful=False)
-        pictures.set_shape((i.shape[0], size, size, 3))
-        pictures = tf.cast(pictures, tf.float32) / 255
+        pictures = tf.cast(pick(i), tf.float32) / 255
         if shear or zoom or flip: pictures = warp(pictures, first + tf.cast(step, tf.int32), shear, zoom, flip)
         return (pictures, tf.gather(y, i)) + ((i,) if rows else ())
-    return order.enumerate().map(take, num_parallel_calls=2, deterministic=True).prefetch(2)
+    out = order.enumerate().map(take, num_parallel_calls=2, deterministic=True).prefetch(2)
+    if squares.file: out.squares = squares
+    return out
 
 # %% ../nbs/00_data.ipynb #e0f6c608
 def png(fig, dpi: int = 100) -> bytes:

@@ -4,7 +4,8 @@
 
 # %% auto #0
 __all__ = ['COLUMNS', 'ORIGINS', 'ImageSet', 'write_manifest', 'shared', 'square', 'parts', 'plan', 'warp', 'png', 'figure',
-           'load']
+           'load', 'SynthnbError', 'BadImage', 'BadSetting', 'NotFound', 'LeakError', 'read_image', 'datasets',
+           'near_duplicates']
 
 # %% ../nbs/00_data.ipynb #dd6459b6
 import hashlib, io, os, shutil, tempfile, time, warnings, weakref
@@ -21,6 +22,9 @@ from .catalogue import datasets, fetch
 from .duplicates import duplicate_groups, fingerprint, near_duplicates
 from .files import (MAX_PIXELS, MIN_SIDE, BadImage, BadSetting, LeakError, NotFound, SynthnbError, cache, cores, examine, is_local, link, place,
     read_image, right_suffix, seeded, write_atomic)
+
+# %% ../nbs/00_data.ipynb #ffb6ef32
+_all_ = ["SynthnbError", "BadImage", "BadSetting", "NotFound", "LeakError", "read_image", "datasets", "near_duplicates"]
 
 # %% ../nbs/00_data.ipynb #9298d152
 COLUMNS = dict(path="", label="", source="", origin="real", part="", maker="", sha256="", width=0, height=0, kept=True, reason="", group="")

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from .data import COLUMNS, ImageSet, cores
+from .data import ImageSet
 from .duplicates import planted
 
 # %% ../nbs/09_bench.ipynb #6af55cb8
@@ -33,10 +33,10 @@ def folder_of(root: Path, n: int, width: int, height: int, classes: int = 2) -> 
     return root
 
 # %% ../nbs/09_bench.ipynb #522ddf45
-def _png(width, height, body=b"", end=b"IEND"):
+def _png(width, height, body=b""):
     "A PNG with any header"
     chunk = lambda kind, data: struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)) + chunk(b"IDAT", body) + chunk(end, b"")
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)) + chunk(b"IDAT", body) + chunk(b"IEND", b"")
 
 def _saved(im, kind, **options):
     buffer = io.BytesIO()
@@ -97,8 +97,8 @@ def zoo(root: Path) -> dict: # path below `root`: the problem that has to be fou
     return wanted | {"animals/pipe.png": "unreadable"}
 
 # %% ../nbs/09_bench.ipynb #08dcc8b0
-def _feeds(images, size, steps):
-    "The same training fed in three ways: name, (data, arguments of fit)"
+def _feeds(images, size):
+    "The same training fed in three ways: name, data"
     import tensorflow as tf
     from keras.src.legacy.preprocessing.image import ImageDataGenerator
     x, y = next(iter(images.tfdata(size)))
@@ -115,7 +115,7 @@ def throughput(
     from synthnb.model import cnn
     with tempfile.TemporaryDirectory() as root:
         images = ImageSet.from_folder(folder_of(root, n, 192, 144)/"pictures")
-        feeds = dict(_feeds(images, size, steps))
+        feeds = dict(_feeds(images, size))
         models = {name: cnn(size) for name in feeds}
         took = []
         for r in range(rounds + 1): # the first warms up
@@ -144,20 +144,23 @@ def _timed(times, what):
     yield
     times[what] = round(time.perf_counter() - start, 2)
 
+def _draws(images, times):
+    with _timed(times, "split"): rest, test = images.split(.2)
+    with _timed(times, "sample"): rest.sample(max(1, len(rest) // 20 // len(rest.labels)))
+
 def _scans(root):
     "Seconds of each thing that one does with a folder"
     times = {}
     with _timed(times, "first scan"): images = ImageSet.from_folder(root)
     with _timed(times, "second scan"): images = ImageSet.from_folder(root)
     with _timed(times, "near-duplicate groups"): images = images.grouped()
-    with _timed(times, "split"): rest, test = images.split(.2)
-    with _timed(times, "sample"): rest.sample(max(1, len(rest) // 20 // len(rest.labels)))
+    _draws(images, times)
     with _timed(times, "save the manifest"): images.save(images.root)
     with _timed(times, "open it"): ImageSet.open(root)
     return times
 
 def _million(path, n):
-    "Seconds for a manifest of `n` rows"
+    "A manifest of `n` rows, without the files"
     sha = pd.Series(np.random.default_rng(0).integers(0, 2**63, n)).map("{:064x}".format)
     items = pd.DataFrame(dict(path=[f"real/c{i % 100}/{i}.jpg" for i in range(n)], label=[f"c{i % 100}" for i in range(n)], sha256=sha, source=sha.str[-16:], group=sha.str[-16:], width=256, height=256))
     ImageSet(items, path).save(path)
@@ -165,8 +168,7 @@ def _million(path, n):
 def _opens(path):
     times = {}
     with _timed(times, "open"): images = ImageSet.open(path)
-    with _timed(times, "split"): rest, test = images.split(.2)
-    with _timed(times, "sample"): rest.sample(max(1, len(rest) // 20 // len(rest.labels)))
+    _draws(images, times)
     return times
 
 def scale(n: int = 100_000, rows: int = 1_000_000, root: Path = None) -> pd.DataFrame: # seconds and peak megabytes

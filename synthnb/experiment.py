@@ -16,7 +16,7 @@ import pandas as pd
 from fastcore.basics import patch
 
 import synthnb
-from .data import BadSetting, ImageSet, LeakError, NotFound, SynthnbError, cores, parts, seeded, shared, write_atomic, write_manifest
+from .data import BadSetting, ImageSet, LeakError, NotFound, SynthnbError, cores, parts, seeded, shared, write_atomic, write_manifest, _parquet
 from .generate import augment, check_generator
 from .model import Recipe, cnn, fit, predict
 from .styletransfer import StyleTransfer
@@ -202,9 +202,7 @@ def make_pictures(real: ImageSet, arms: list, per_class: int, folder: Path, seed
         items.append(images.items)
     items = pd.concat(items).drop_duplicates(["path", "source", "reason"]).sort_values(["path", "source"])
     items = items.assign(arms=[",".join(belongs.get(p, [])) for p in items.path])
-    buffer = io.BytesIO()
-    items.to_parquet(buffer, index=False)
-    write_atomic(folder/"replicate.parquet", buffer.getvalue())
+    write_atomic(folder/"replicate.parquet", _parquet(items, index=False))
 
 # %% ../nbs/06_experiment.ipynb #f4a83dfe
 def _check_seen(recipe, seen):
@@ -410,9 +408,7 @@ def run(self: Experiment,
         self._make_all(work, bar)
         self._try_all(work, bar)
     write_atomic(self.out/"trials.csv", self.trials.to_csv(index=False).encode())
-    buffer = io.BytesIO()
-    self.predictions.to_parquet(buffer, index=False)
-    write_atomic(self.out/"predictions.parquet", buffer.getvalue())
+    write_atomic(self.out/"predictions.parquet", _parquet(self.predictions, index=False))
     return self.trials
 
 # %% ../nbs/06_experiment.ipynb #a8687109

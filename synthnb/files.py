@@ -7,7 +7,7 @@ __all__ = ['MAX_PIXELS', 'MIN_SIDE', 'SynthnbError', 'BadSetting', 'NotFound', '
            'to_rgb', 'read_image', 'examine', 'right_suffix', 'write_atomic', 'link', 'cache', 'seeded', 'cores']
 
 # %% ../nbs/00_files.ipynb #1a62ce60
-import hashlib, io, os, tempfile, warnings
+import hashlib, io, os, tempfile
 from pathlib import Path
 
 from PIL import Image, ImageOps

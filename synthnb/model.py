@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .data import BadSetting, ImageSet
+from .data import ORIGINS, BadSetting, ImageSet
 
 # %% ../nbs/05_model.ipynb #30038476
 def cnn(
@@ -55,7 +55,7 @@ def fit(
 ) -> dict: # seen: pictures shown by origin; train_accuracy; steps; seconds
     "Train for `recipe.steps` steps and say what went in"
     start, origins = time.perf_counter(), images.kept.origin.to_numpy()
-    seen = dict.fromkeys(("real", "generated", "stylized"), 0)
+    seen = dict.fromkeys(ORIGINS, 0)
     batches = images.tfdata(recipe.size, recipe.batch, seed, recipe.steps, recipe.share, recipe.shear, recipe.zoom, recipe.flip, labels, rows=True)
     last = deque(maxlen=18)
     for step, (x, y, rows) in enumerate(batches, 1):

@@ -6,7 +6,7 @@
 __all__ = ['style_vector', 'stylize', 'style_bank', 'StyleTransfer']
 
 # %% ../nbs/03_styletransfer.ipynb #5fc7ab60
-import hashlib, os
+import hashlib
 from functools import lru_cache
 from importlib import metadata, resources
 from pathlib import Path

@@ -7,14 +7,13 @@ __all__ = ['BadDownload', 'BadArchive', 'download', 'unpack', 'datasets', 'fetch
 
 # %% ../nbs/00b_catalogue.ipynb #6048cae8
 import difflib, errno, hashlib, json, lzma, os, posixpath, re, shutil, stat, tarfile, tempfile, time, unicodedata, warnings, zipfile, zlib
-from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 import pandas as pd
 
-from .files import BadSetting, NotFound, SynthnbError, cache, write_atomic
+from .files import BadSetting, NotFound, SynthnbError, cache, is_litter, locked, write_atomic
 
 # %% ../nbs/00b_catalogue.ipynb #4c6378d4
 class BadDownload(SynthnbError): "A file that did not arrive, or is not the one that was expected"
@@ -31,21 +30,6 @@ def _sha256(path):
     with open(path, "rb") as f:
         for block in iter(partial(f.read, 1 << 20), b""): digest.update(block)
     return digest.hexdigest()
-
-# %% ../nbs/00b_catalogue.ipynb #62bd688e
-@contextmanager
-def _alone(path):
-    "One process at a time, and one thread, makes `path`; a killed one leaves no lock behind"
-    from filelock import FileLock, Timeout
-    try: path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as e: raise BadSetting(f"cannot write in {path.parent} ({e.strerror}); name another folder in SYNTHNB_CACHE") from None
-    lock = FileLock(path.with_name(f".{path.name}.lock"))
-    try: lock.acquire(timeout=1)
-    except Timeout:
-        warnings.warn(f"another process is making {path.name}; waiting for it")
-        lock.acquire()
-    try: yield
-    finally: lock.release()
 
 # %% ../nbs/00b_catalogue.ipynb #a8011e3f
 class _Passing(Exception): 
@@ -152,7 +136,7 @@ def download(
     from tqdm.auto import tqdm
     path = Path(path)
     part, seen = path.with_name(path.name + ".part"), path.with_name(path.name + ".sha256")
-    with _alone(path):
+    with locked(path):
         pin = (sha256 or (seen.read_text() if seen.exists() else "")).strip().lower()
         if not path.exists():
             with tqdm(desc=path.name, unit="B", unit_scale=True, leave=False, **({} if progress else {"disable": True})) as bar:
@@ -191,10 +175,6 @@ def _safe(name):
     if not parts or ".." in parts or "\0" in name or name.startswith("/") or re.match("[A-Za-z]:", name):
         raise BadArchive(f"its member {name!r} leads out of the folder")
     return "/".join(parts)
-
-_junk = {"__macosx", "thumbs.db", "desktop.ini", "ehthumbs.db", "icon\r"}
-
-def _is_junk(name): return any(p.startswith(".") or p.lower() in _junk for p in name.split("/"))
 
 # %% ../nbs/00b_catalogue.ipynb #ee3838a7
 class _TarInfo(tarfile.TarInfo):
@@ -249,7 +229,7 @@ def _extract(archive, folder, max_bytes, max_files, max_ratio):
             if total > max_bytes: raise BadArchive(f"it unpacks to more than max_bytes={max_bytes:,} (raise it if you trust the archive)")
             if total > bound: raise BadArchive(f"it unpacks to more than max_ratio={max_ratio} times its own size (raise it if you trust the archive)")
             if files > max_files: raise BadArchive(f"it has more than max_files={max_files:,} members (raise it if you trust the archive)")
-            if _is_junk(name): left += 1
+            if is_litter(name): left += 1
             elif target is not None: links[name] = _safe(target)
             else:
                 (folder/name).parent.mkdir(parents=True, exist_ok=True)
@@ -271,7 +251,7 @@ _full = {errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS}
 def _made(folder, make):
     "`folder`, made by `make(empty folder)` if it is not there; whole or not at all"
     folder = Path(folder)
-    with _alone(folder):
+    with locked(folder):
         for old in folder.parent.glob(f".{folder.name}-*.tmp"): shutil.rmtree(old, ignore_errors=True)
         if folder.exists(): return folder
         new = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", suffix=".tmp", dir=folder.parent))
@@ -288,7 +268,7 @@ def _made(folder, make):
 # %% ../nbs/00b_catalogue.ipynb #ac386324
 _parts = dict(train="train", training="train", test="test", testing="test", val="validation", valid="validation", validation="validation")
 
-def _folders(folder): return sorted(p for p in folder.iterdir() if p.is_dir() and not _is_junk(p.name))
+def _folders(folder): return sorted(p for p in folder.iterdir() if p.is_dir() and not is_litter(p.name))
 
 def _found(folder):
     "part → folder of that part, for those that are there"

@@ -20,7 +20,7 @@ from PIL import Image
 
 from .catalogue import datasets, fetch
 from .duplicates import duplicate_groups, fingerprint, near_duplicates
-from .files import (MAX_PIXELS, MIN_SIDE, BadImage, BadSetting, LeakError, NotFound, SynthnbError, cache, cores, examine, is_local, link, place,
+from .files import (MAX_PIXELS, MIN_SIDE, BadImage, BadSetting, LeakError, NotFound, SynthnbError, cache, cores, examine, is_litter, is_local, link, place,
     read_image, right_suffix, seeded, write_atomic)
 
 # %% ../nbs/00_data.ipynb #ffb6ef32
@@ -82,9 +82,7 @@ def counts(self: ImageSet) -> pd.DataFrame:
     return self.kept.groupby(["label", "origin"]).size().unstack(fill_value=0)
 
 # %% ../nbs/00_data.ipynb #458bfa04
-_litter = {"thumbs.db", "desktop.ini", "ehthumbs.db", "icon\r", "manifest.parquet", "manifest.csv", "__macosx"}
-
-def _is_litter(name): return name.startswith(".") or name.lower() in _litter
+def _passed_over(path): return is_litter(path) or path.rsplit("/", 1)[-1].lower() in ("manifest.parquet", "manifest.csv")
 
 def _stamp(stat):
     "Changes when the file does; empty for a file so young that it may change once more within the clock's grain"
@@ -105,7 +103,7 @@ def _walk(folder, root, links, prefix="", above=()):
         return
     for e in entries:
         path = prefix + e.name
-        if _is_litter(e.name): continue
+        if _passed_over(e.name): continue
         if e.is_symlink() and (why := _bad_link(e, root, links, above)): yield path, "", "a link", why
         elif e.is_dir(): yield from _walk(e.path, root, links, path + "/", (*above, os.path.realpath(folder)))
         elif e.is_file(): yield path, _stamp(e.stat()), "", ""
@@ -118,7 +116,7 @@ def _listing(root, links):
         there = root.fs.find(root.path, detail=True)
         names = {p: p[len(root.path.rstrip("/")):].lstrip("/") for p in sorted(there)}
         stamp = lambda d: str(sorted((k, str(v)) for k, v in d.items() if k.lower() in ("size", "etag", "mtime", "created", "lastmodified", "updated")))
-        found = ((n, stamp(there[p]), "", "") for p, n in names.items() if not any(map(_is_litter, n.split("/"))))
+        found = ((n, stamp(there[p]), "", "") for p, n in names.items() if not _passed_over(n))
     return pd.DataFrame(list(found), columns=["path", "stamp", "problem", "detail"], dtype=object).set_index("path")
 
 # %% ../nbs/00_data.ipynb #9a546ee9
@@ -202,8 +200,8 @@ def _items(found):
 def _say_empty(items, root):
     "Name the class folders without a file"
     if not is_local(root): return
-    there = [d for part in sorted(set(items.part)) for d in (root/part).iterdir() if d.is_dir() and not _is_litter(d.name) and not (part == "" and d.name in ("train", "test"))]
-    empty = sorted(d.name for d in there if d.name not in set(items.label))
+    there = [d for part in sorted(set(items.part)) for d in (root/part).iterdir() if d.is_dir() and not is_litter(d.name) and not (part == "" and d.name in ("train", "test"))]
+    empty = sorted({d.name for d in there} - set(items.label))
     if empty: warnings.warn(f"{root.name} has folders without pictures, which are no classes therefore: {', '.join(empty[:5])}{', …' if len(empty) > 5 else ''}")
 
 def _say_bad(items, root, strict):
@@ -294,14 +292,20 @@ def grouped(self: ImageSet) -> ImageSet:
     return ImageSet(self.items.assign(group=names.reindex(self.items.index).fillna("")), self.root)
 
 # %% ../nbs/00_data.ipynb #5b7fc0f2
-def _format(path):
-    with path.open("rb") as f: return Image.open(f).format
+def _since(file, sha256):
+    "What is wrong with a file that was fine when it was scanned: problem, detail"
+    try: data = file.read_bytes()
+    except OSError: return "gone", "it cannot be read any more"
+    if hashlib.sha256(data).hexdigest() != sha256: return "changed", "it is not the file of the manifest"
+    format = Image.open(io.BytesIO(data)).format
+    if not right_suffix(file, format): return "wrong extension", f"it is a {format}"
 
-def _misnamed(images):
-    "Files that are not what their suffix says"
-    with ThreadPoolExecutor() as pool: formats = pool.map(lambda p: _format(images.root/p), images.kept.path)
-    for path, format in zip(images.kept.path, formats): 
-        if not right_suffix(path, format): yield path, "wrong extension", f"it is a {format}"
+@patch
+def since(self: ImageSet) -> pd.DataFrame: # path, problem, detail
+    "Files in use that are gone, were changed since the scan, or are not what their suffix says"
+    rows = self.kept
+    with ThreadPoolExecutor() as pool: found = pool.map(lambda row: _since(self.root/row[0], row[1]), zip(rows.path, rows.sha256))
+    return pd.DataFrame([(p, *f) for p, f in zip(rows.path, found) if f], columns=["path", "problem", "detail"])
 
 def _twice(kept):
     "Real pictures that are there more than once"
@@ -340,9 +344,10 @@ def check(self: ImageSet,
     "Everything that is wrong with a set, one row a finding"
     bad = self.items.loc[~self.items.kept]
     found = [(path, *(reason + ": ").split(": ")[:2]) for path, reason in zip(bad.path, bad.reason)]
-    found += [*_misnamed(self), *_twice(self.grouped().kept)]
-    found = pd.DataFrame(found, columns=["path", "problem", "detail"])
-    if against is not None: found = pd.concat([found, shared(self, against)])
+    since = self.since()
+    here = self.where(~self.items.path.isin(since.path[since.problem != "wrong extension"]))
+    found = pd.DataFrame([*found, *_twice(here.grouped().kept)], columns=["path", "problem", "detail"])
+    found = pd.concat([found, since] + ([] if against is None else [shared(here, against)]))
     return found.sort_values(["path", "problem"], ignore_index=True)
 
 # %% ../nbs/00_data.ipynb #afea6324
@@ -495,7 +500,7 @@ def _affine(shear, zy, zx, flip, size):
 def warp(x, seed, shear=0.2, zoom=0.2, flip=True):
     "Shear (± degrees), zoom (1 ± `zoom`, each axis) and mirror float pictures [n, size, size, 3]; edges are repeated"
     import tensorflow as tf
-    n, draw = tf.shape(x)[0], lambda k, r: tf.random.stateless_uniform([tf.shape(x)[0]], tf.stack([seed, k]), -r, r)
+    draw = lambda k, r: tf.random.stateless_uniform([tf.shape(x)[0]], tf.stack([seed, k]), -r, r)
     mirror = tf.logical_and(draw(3, 1.) < 0, flip)
     t = _affine(draw(0, float(shear)), 1 + draw(1, float(zoom)), 1 + draw(2, float(zoom)), mirror, x.shape[1])
     return tf.raw_ops.ImageProjectiveTransformV3(images=x, transforms=t, output_shape=tf.shape(x)[1:3],
@@ -618,11 +623,7 @@ def show(self: ImageSet,
 # %% ../nbs/00_data.ipynb #af834494
 def _verified(images):
     "Raise for the first picture that is not what the manifest says"
-    same = lambda file, sha: file.is_file() and hashlib.sha256(file.read_bytes()).hexdigest() == sha
-    files = [images.root/p for p in images.kept.path]
-    with ThreadPoolExecutor() as pool: 
-        for file, fine in zip(files, pool.map(same, files, images.kept.sha256)):
-            if not fine: raise BadImage.of(file, "not the picture of the manifest", "it is gone, or was changed since")
+    for path, problem, detail in images.since().query("problem != 'wrong extension'").itertuples(index=False): raise BadImage.of(images.root/path, problem, detail)
     return images
 
 def load(

@@ -17,6 +17,7 @@ from fastcore.basics import patch
 
 import synthnb
 from .data import BadSetting, ImageSet, LeakError, NotFound, SynthnbError, cores, parts, seeded, shared, write_atomic, write_manifest, _parquet
+from .files import locked
 from .generate import augment, check_generator
 from .model import Recipe, cnn, fit, predict
 from .styletransfer import StyleTransfer
@@ -162,14 +163,8 @@ def _claim(self: Experiment, jobs):
 # %% ../nbs/06_experiment.ipynb #b9116d63
 @contextlib.contextmanager
 def _alone(folder):
-    "Hold the folder's lock (where the system has such locks), or raise"
-    try: import fcntl
-    except ImportError: fcntl = None
-    try: f = open(folder/".run-lock", "w")
-    except OSError as e: raise BadSetting(f"cannot write in {folder} ({e.strerror}); choose another folder") from None
-    with f:
-        try: fcntl and fcntl.flock(f, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError: raise BadSetting(f"another process is at work in {folder}; wait for it, or choose another folder") from None
+    "Hold the folder's lock, or raise"
+    with locked(folder/"run", wait=False):
         for part in folder.rglob(".*.part"): part.unlink(missing_ok=True)
         yield
 

@@ -8,7 +8,6 @@ __all__ = ['check_generator', 'sign', 'signature', 'settle', 'merge', 'augment',
 # %% ../nbs/02_generate.ipynb #76078c86
 import atexit, hashlib, html, inspect, io, json, os, re, shutil, tempfile, warnings
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +17,7 @@ from PIL import Image, PngImagePlugin
 
 import synthnb
 from .data import BadSetting, ImageSet, LeakError, NotFound, SynthnbError, link, read_image, seeded, write_atomic, write_manifest
+from .files import locked
 
 # %% ../nbs/02_generate.ipynb #01c2b2aa
 def check_generator(generator, n: int = 1):
@@ -153,20 +153,11 @@ def _keep(row, name, picture, maker, generator, root, reason):
     return dict(row, path=name, origin=name.split("/")[0], reason="", kept=True, **signature(root/name))
 
 # %% ../nbs/02_generate.ipynb #8ead479d
-@contextmanager
-def _locked(folder):
-    "One process at a time (where the system has such locks)"
-    try: import fcntl
-    except ImportError: yield; return
-    with open(folder/".lock", "w") as f:
-        fcntl.flock(f, fcntl.LOCK_EX)
-        yield
-
 def _wanted(items): return items.maker.where(items.path == "", "").str.extract(r'"wanted": "([^"]*)"')[0].fillna("")
 
 def merge(items: pd.DataFrame, folder: Path) -> pd.DataFrame: # the rows now there, sorted by path
     "Put rows into the folder's manifest, in place of older ones for the same files"
-    with _locked(folder):
+    with locked(folder/"manifest.parquet"):
         if (folder/"manifest.parquet").exists():
             old = ImageSet.open(folder).items
             settled = {*items.path, *_wanted(items)} - {""}

@@ -99,14 +99,14 @@ def zoo(root: Path) -> dict: # path below `root`: the problem that has to be fou
     return wanted | {"animals/pipe.png": "unreadable"}
 
 # %% ../nbs/09_bench.ipynb #08dcc8b0
-def _feeds(images, size):
+def _feeds(images, size, steps):
     "The same training fed in three ways: name, data"
     import tensorflow as tf
     from keras.src.legacy.preprocessing.image import ImageDataGenerator
     x, y = next(iter(images.tfdata(size)))
     legacy = ImageDataGenerator(rescale=1/255, shear_range=.2, zoom_range=.2, horizontal_flip=True)
     yield "a constant batch", tf.data.Dataset.from_tensors((x, y)).repeat()
-    yield "tfdata", images.tfdata(size, seed=1, steps=10**5, shear=.2, zoom=.2, flip=True)
+    yield "tfdata", images.tfdata(size, seed=1, steps=steps, shear=.2, zoom=.2, flip=True)
     yield "ImageDataGenerator", legacy.flow_from_directory(images.root, target_size=(size, size), batch_size=32, class_mode="binary", seed=1)
 
 def throughput(
@@ -117,7 +117,7 @@ def throughput(
     from synthnb.model import cnn
     with tempfile.TemporaryDirectory() as root:
         images = ImageSet.from_folder(folder_of(root, n, 500, 375)/"pictures")
-        feeds = dict(_feeds(images, size))
+        feeds = dict(_feeds(images, size, steps))
         models = {name: cnn(size) for name in feeds}
         took = []
         for r in range(rounds + 1): # the first warms up

@@ -552,6 +552,13 @@ class _Squares:
         return x
 
 # %% ../nbs/00_data.ipynb #f6fadae9
+def _one_thread_each():
+    "A batch is made by one thread; more of them only get in the way of those that train"
+    import tensorflow as tf
+    options = tf.data.Options()
+    options.threading.max_intra_op_parallelism = 1
+    return options
+
 @patch
 def tfdata(self: ImageSet, 
     size: int, # side of the squares, pixels
@@ -579,7 +586,7 @@ def tfdata(self: ImageSet,
         pictures = tf.cast(pick(i), tf.float32) / 255
         if shear or zoom or flip: pictures = warp(pictures, first + tf.cast(step, tf.int32), shear, zoom, flip)
         return (pictures, tf.gather(y, i)) + ((i,) if rows else ())
-    out = order.enumerate().map(take, num_parallel_calls=2, deterministic=True).prefetch(2)
+    out = order.enumerate().map(take, num_parallel_calls=cores(), deterministic=True).prefetch(2).with_options(_one_thread_each())
     if squares.file: out.squares = squares
     return out
 

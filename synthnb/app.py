@@ -68,8 +68,8 @@ def _parser():
     run.add_argument("--backend", choices=["loky", "ray", "dask"], default="loky", help="where they run (default loky: processes of this machine)")
     commands.add_parser("datasets", help="list the data sets that have a name", description="List the data sets that have a name, and what else --data takes.")
     bench = commands.add_parser("bench", help="measure what synthnb claims about itself", description="Measure what synthnb claims about itself, on this machine.")
-    bench.add_argument("what", choices=["data"], help="data: scanning, near-duplicates, feeding the network; half an hour and 1 GB of disk")
-    bench.add_argument("--quick", action="store_true", help="the same on little, in two minutes: the figures mean nothing then")
+    bench.add_argument("what", choices=["data"], help="data: odd files, near-duplicates, feeding the network, 100,000 files; about six minutes and 1 GB of disk")
+    bench.add_argument("--quick", action="store_true", help="the same on little, in a minute: the figures mean nothing then")
     return parser
 
 # %% ../nbs/08_app.ipynb #96db3dfe

@@ -144,6 +144,7 @@ def _make(
 def _keep(row, name, picture, maker, generator, root, reason):
     "Write one picture, and give its row; without a picture, the row that says why"
     size = (row["width"], row["height"])
+    if isinstance(picture, SynthnbError): picture, reason = None, str(picture).replace(str(root) + os.sep, "")
     if picture is not None and picture.size != size: 
         picture, reason = None, f"{generator.name} gave {picture.width}×{picture.height} pixels for {row['path']}, which has {size[0]}×{size[1]}"
     if picture is None: return _failed(row, name, maker, reason)
@@ -206,14 +207,14 @@ def _fit(generator, real, fitted_on):
     if getattr(generator, "fitted_on", None) is None: generator.fitted_on = fitted_on
 
 def _work(jobs, generator, progress):
-    "Run the jobs under a progress bar that counts the failures too"
+    "Run the jobs under a progress bar that counts the failures too, and says what the generator has to say"
     from tqdm.auto import tqdm
     with tqdm(total=len(jobs), desc=generator.name, unit="picture", disable=not progress) as bar:
         failed = 0
         def tell(rows):
             nonlocal failed
             failed += sum(not r["kept"] for r in rows.values())
-            if failed: bar.set_postfix(failed=failed, refresh=False)
+            bar.set_postfix(dict(failed=failed) if failed else {}, refresh=False, **getattr(generator, "status", dict)())
             bar.update()
         return _spread(jobs, max(1, int(getattr(generator, "concurrency", 1))), tell)
 

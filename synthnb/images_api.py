@@ -382,7 +382,7 @@ def _fetch(self: OpenAIImages, url):
     import httpx2
     there, home = urlsplit(str(url)), urlsplit(self.base_url)
     if there.scheme != "https" and there[:2] != home[:2]:
-        raise Faulty(f"the picture's address {_bare(str(url))[:80]} is neither https nor at {home.netloc}; ask for the picture itself by more=dict(response_format='b64_json')")
+        raise BadSetting(f"{home.netloc} gives {_bare(str(url))[:80]} as the address of a picture, which is neither https nor there; ask for the picture itself by more=dict(response_format='b64_json')")
     with httpx2.stream("GET", str(url), timeout=self.timeout, follow_redirects=False) as response:
         if response.status_code != 200: raise Faulty(f"the picture's address answered with status {response.status_code}")
         return _body(response.iter_bytes(), self.timeout)
@@ -476,8 +476,8 @@ def _on_record(self: OpenAIImages, request, key, k, id):
         out = self._once(request, k, id)
         record = dict(_note(out), id=id, event=out["event"], model=self.model, prompt=request["body"].get("prompt"), revised_prompt=out.get("revised_prompt"))
         if out["event"] != "failed": _keep(self.store, key, out.get("picture", b""), record)
-    except BaseException: 
-        ledger.write("unknown", id, reason="the run was stopped")
+    except BaseException as e:
+        ledger.write("unknown", id, reason=str(e) if isinstance(e, SynthnbError) else "the run was stopped")
         raise
     ledger.write(out["event"], id, **_note(record))
     if (record["cost"] or 0) > (request["most"] or float("inf")): warnings.warn(f"a request cost {record['cost']:.3f} dollars, more than the {request['most']:.3f} reserved; set prices' most higher")

@@ -9,6 +9,7 @@ __all__ = ['check_generator', 'sign', 'signature', 'settle', 'copies', 'merge', 
 # %% ../nbs/02_generate.ipynb #76078c86
 import atexit, hashlib, html, inspect, io, json, os, re, shutil, tempfile, warnings
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -443,3 +444,10 @@ def reconstruct(self: CVAE, image: Image.Image, label: str) -> Image.Image:
     "The picture through the bottleneck and back"
     mu, _, y = self._posterior(image, label)
     return self._decode(mu, y, image.size)[0]
+
+# %% ../nbs/02_generate.ipynb #780d63d2
+_elsewhere = dict(OpenAIImages="images_api")
+
+def __getattr__(name):
+    if name not in _elsewhere: raise AttributeError(f"module 'synthnb.generate' has no attribute {name!r}")
+    return getattr(import_module(f"synthnb.{_elsewhere[name]}"), name)

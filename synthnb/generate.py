@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['check_generator', 'sign', 'signature', 'settle', 'copies', 'merge', 'augment', 'dry_run', 'cvae_encoder',
-           'cvae_decoder', 'CVAE']
+           'cvae_decoder', 'CVAE', 'nearest', 'gallery']
 
 # %% ../nbs/02_generate.ipynb #76078c86
 import atexit, hashlib, html, inspect, io, json, os, re, shutil, tempfile, warnings
@@ -321,24 +321,25 @@ def cvae_decoder(size, channels, classes, latent, widths, seed=0):
     return keras.Model([z, label], h)
 
 # %% ../nbs/02_generate.ipynb #2cc03ecf
-def _step(nets, optimizer, x, y, values):
-    "The compiled training step; x uint8 [n, side, side, channels], y float32 [n, classes], values: how many count"
+def _steps(nets, optimizer, x, y, values):
+    "(one training step, the loss alone), compiled; x uint8 [n, side, side, channels], y float32 [n, classes], values: how many count"
     import tensorflow as tf
     weights = nets[0].trainable_variables + nets[1].trainable_variables
     optimizer.build(weights)
-    @tf.function
-    def step(rows, seed):
+    def loss(rows, seed, weight):
         picture, label = tf.cast(tf.gather(x, rows), tf.float32) / 255, tf.gather(y, rows)
-        with tf.GradientTape() as tape:
-            mu, log_var = nets[0]([picture, label], training=True)
-            log_var = tf.clip_by_value(log_var, -10., 4.)
-            z = mu + tf.exp(log_var / 2) * tf.random.stateless_normal(tf.shape(mu), seed)
-            m = tf.reduce_mean((nets[1]([z, label], training=True) - picture)**2)
-            kl = tf.reduce_mean(tf.reduce_sum(mu**2 + tf.exp(log_var) - 1 - log_var, 1)) / 2
-            loss = tf.math.log(m + 1 / 255**2) / 2 + kl / values
-        optimizer.apply_gradients(zip(tape.gradient(loss, weights), weights))
+        mu, log_var = nets[0]([picture, label], training=True)
+        log_var = tf.clip_by_value(log_var, -10., 4.)
+        z = mu + tf.exp(log_var / 2) * tf.random.stateless_normal(tf.shape(mu), seed)
+        m = tf.reduce_mean((nets[1]([z, label], training=True) - picture)**2)
+        kl = tf.reduce_mean(tf.reduce_sum(mu**2 + tf.exp(log_var) - 1 - log_var, 1)) / 2
+        return tf.math.log(m + 1 / 255**2) / 2 + weight * kl / values, m, kl
+    @tf.function
+    def step(rows, seed, weight):
+        with tf.GradientTape() as tape: total, m, kl = loss(rows, seed, weight)
+        optimizer.apply_gradients(zip(tape.gradient(total, weights), weights))
         return m, kl
-    return step
+    return step, tf.function(loss)
 
 # %% ../nbs/02_generate.ipynb #c5b58e13
 class CVAE:
@@ -346,25 +347,28 @@ class CVAE:
     name, origin, concurrency = "cvae", "generated", 1
     def __init__(self,
         size: int = None, # side of the square it works on, pixels: a multiple of 16 from 32 to 128. None: 32 for pictures up to that, else 64
-        spread: float = 1., # of the variations about their source, in the posterior's standard deviations; 0: its reconstruction
+        spread: float = 1., # 0: the source's reconstruction, 1: from its posterior, 2: from the prior, any picture of the label; and between
         latent: int = 64, # numbers in z; those that carry nothing fade away by themselves
-        steps: int = None, # of training. None: 25 times through the pictures, but 150 to 300 steps
+        steps: int = None, # of training, at most. None: 25 times through the pictures, but 150 to 300 steps
         batch: int = 32,
         rate: float = 2e-3, # Adam's learning rate at the start; falls to a twentieth along a cosine
         grain: float = 3., # pixels; one of the errors in a square of this side counts as independent
+        warmup: float = 0., # share of the steps over which the weight of the information rises from 0 to 1
+        validation: float = 0., # share of the pictures that is kept back: the training stops when these get no better, and the best weights stay
         seed: int = 0 # decides weights, order and noise of the training
     ):
         if size is not None and (size not in range(32, 129, 16)): raise BadSetting(f"size={size!r}: CVAE works on 32, 48, 64, 80, 96, 112 or 128 pixels")
-        if spread < 0: raise BadSetting(f"spread={spread}: it cannot be below 0")
+        for what, value, end in (("spread", spread, 2), ("warmup", warmup, 1), ("validation", validation, .5)):
+            if not 0 <= value <= end: raise BadSetting(f"{what}={value}: it lies between 0 and {end}")
         for what, value in dict(latent=latent, batch=batch, steps=1 if steps is None else steps).items():
             if value < 1: raise BadSetting(f"{what}={value}: it must be at least 1")
-        self.size, self.spread, self.latent, self.steps, self.batch, self.rate, self.grain, self.seed = size, spread, latent, steps, batch, rate, grain, seed
+        self.size, self.spread, self.latent, self.steps, self.batch, self.rate, self.grain, self.warmup, self.validation, self.seed = size, spread, latent, steps, batch, rate, grain, warmup, validation, seed
         self.fitted, self.fitted_on = False, None
     
     @property
     def params(self) -> dict:
         "All that decides its pictures, apart from what it is fitted on"
-        return {k: getattr(self, k) for k in ("size", "spread", "latent", "steps", "batch", "rate", "grain", "seed")}
+        return {k: getattr(self, k) for k in ("size", "spread", "latent", "steps", "batch", "rate", "grain", "warmup", "validation", "seed")}
     def __repr__(self): return f"CVAE({', '.join(f'{k}={v}' for k, v in self.params.items())}), {'' if self.fitted else 'not yet '}fitted"
 
 # %% ../nbs/02_generate.ipynb #69f3ee3e
@@ -385,30 +389,47 @@ def _compiled(self: CVAE):
     return self._nets
 
 # %% ../nbs/02_generate.ipynb #c2ec6d9b
+def _kept_back(images, share, seed):
+    "Numbers of the pictures to learn from, and of those to stop by; near-duplicates are on one side"
+    if not share: return np.arange(len(images)), np.empty(0, int)
+    back = images.items.path.isin(images.split(share, seed)[1].items.path)
+    return np.flatnonzero(~back), np.flatnonzero(back)
+
+@patch
+def _learn(self: CVAE, x, y, learn, back, steps):
+    "The training: weights of the two nets"
+    import keras, tensorflow as tf
+    nets = [make(**self._shape(), seed=self.seed) for make in (cvae_encoder, cvae_decoder)]
+    rate = keras.optimizers.schedules.CosineDecay(self.rate, steps, alpha=.05)
+    step, loss = _steps(nets, keras.optimizers.Adam(rate), tf.constant(x), tf.one_hot(y, len(self.labels)), x[0].size / self.grain**2)
+    rng, noise, every = np.random.default_rng(seeded(self.seed, "order")), seeded(self.seed, "noise"), max(10, steps // 30)
+    order = learn[np.concatenate([rng.permutation(len(learn)) for _ in range(-(-steps * self.batch // len(learn)))])].astype(np.int32)
+    self.history, self.validated, best, weights = [], [], np.inf, None
+    for t in range(steps):
+        weight = min(1., (t + 1) / (self.warmup * steps)) if self.warmup else 1.
+        self.history.append([float(v) for v in step(tf.constant(order[t * self.batch:][:self.batch]), tf.constant([noise, t]), tf.constant(weight, tf.float32))])
+        if len(back) and (t + 1) % every == 0 and weight == 1:
+            self.validated.append((t + 1, float(loss(tf.constant(back, tf.int32), tf.constant([noise, -1]), tf.constant(1.))[0])))
+            if self.validated[-1][1] < best: best, weights = self.validated[-1][1], [net.get_weights() for net in nets]
+            elif min(v for _, v in self.validated[-5:]) > best: break
+    return weights or [net.get_weights() for net in nets]
+
 @patch
 def fit(self: CVAE, images: ImageSet) -> CVAE:
     "Learn from `images`: give it the training pictures only"
-    import keras, tensorflow as tf
     if not len(images): raise BadSetting("CVAE has no pictures to be fitted on; give it a set with some in use")
     images = ImageSet(images.kept.sort_values(["sha256", "label"]), images.root)
     self.side = self.size or (32 if np.median(images.items[["width", "height"]].max(axis=1)) <= 32 else 64)
     self.labels, (x, y) = images.labels, images.arrays(self.side)
     if (x == x[..., :1]).all(): x = x[..., :1]
     self.channels = x.shape[-1]
-    steps = self.steps or int(np.clip(25 * len(x) / self.batch, 150, 300))
-    nets = [make(**self._shape(), seed=self.seed) for make in (cvae_encoder, cvae_decoder)]
-    rate = keras.optimizers.schedules.CosineDecay(self.rate, steps, alpha=.05)
-    step = _step(nets, keras.optimizers.Adam(rate), tf.constant(x), tf.one_hot(y, len(self.labels)), x[0].size / self.grain**2)
-    rng, self.history = np.random.default_rng(seeded(self.seed, "order")), []
-    order = np.concatenate([rng.permutation(len(x)) for _ in range(-(-steps * self.batch // len(x)))]).astype(np.int32)
-    for t in range(steps): 
-        done = step(tf.constant(order[t * self.batch:][:self.batch]), tf.constant([seeded(self.seed, "noise"), t]))
-        self.history.append([float(v) for v in done])
-    self.weights, self.fitted, self.fitted_on = [net.get_weights() for net in nets], True, images.digest
+    learn, back = _kept_back(images, self.validation, self.seed)
+    steps = self.steps or int(np.clip(25 * len(learn) / self.batch, 150, 300))
+    self.weights, self.fitted, self.fitted_on = self._learn(x, y, learn, back, steps), True, images.digest
     self.__dict__.pop("_nets", None)
     return self
 
-# %% ../nbs/02_generate.ipynb #bc752513
+# %% ../nbs/02_generate.ipynb #f191eaba
 @patch
 def _posterior(self: CVAE, image: Image.Image, label: str):
     "(mean, standard deviation, one-hot label) for a picture"
@@ -437,7 +458,8 @@ def vary(self: CVAE,
     "`n` pictures from around the source's place in z"
     mu, sigma, y = self._posterior(image, label)
     noise = np.stack([np.random.default_rng(seeded(seed, k)).standard_normal(self.latent) for k in range(n)])
-    return self._decode(mu + self.spread * sigma * noise, y, image.size)
+    if self.spread > 1: mu, sigma = (2 - self.spread) * mu, np.sqrt((2 - self.spread) * sigma**2 + self.spread - 1)
+    return self._decode(mu + min(self.spread, 1) * sigma * noise, y, image.size)
 
 @patch
 def reconstruct(self: CVAE, image: Image.Image, label: str) -> Image.Image:
@@ -451,3 +473,36 @@ _elsewhere = dict(OpenAIImages="images_api", Diffusers="diffusion")
 def __getattr__(name):
     if name not in _elsewhere: raise AttributeError(f"module 'synthnb.generate' has no attribute {name!r}")
     return getattr(import_module(f"synthnb.{_elsewhere[name]}"), name)
+
+# %% ../nbs/02_generate.ipynb #af0bd827
+def nearest(
+    picture: Image.Image, 
+    x: np.ndarray # pictures, uint8 [n, size, size, 3]
+) -> tuple: # number of the nearest, and its distance: root mean square, of a range of 1
+    "Which of the pictures `x` a picture comes nearest to, pixel by pixel"
+    mine = np.asarray(picture.convert("RGB").resize(x.shape[2:0:-1], Image.BILINEAR), np.float32)
+    d = [float(np.sqrt(((other - mine)**2).mean())) / 255 for other in x]
+    return int(np.argmin(d)), min(d)
+
+def gallery(
+    images: ImageSet, # as `augment` gives it
+    n: int = 4, # variations of each source
+    sources: int = 1, # of each label
+    labels: list = None, # which; None: the first four
+    size: int = 64 # side at which pictures are compared, pixels
+): # a matplotlib Figure
+    "Sources, variations, and below each of these the nearest real picture with its distance: a copy is seen at once"
+    real, made = images.only(origin="real", kept=True), images.kept[images.kept.origin != "real"]
+    x, _ = real.arrays(size)
+    rows = real.items[real.items.label.isin(labels or real.labels[:4]) & real.items.source.isin(made.source)].groupby("label").head(sources)
+    if not len(rows): raise NotFound("there is no variation of a real picture here; augment makes some")
+    fig = figure(1.25 * (n + 1), 2.75 * len(rows))
+    for (top, below), row in zip(fig.subplots(2 * len(rows), n + 1, squeeze=False).reshape(len(rows), 2, n + 1), rows.itertuples()):
+        top[0].imshow(real.image(row.Index)); top[0].set_title(row.label, fontsize=8, loc="left")
+        for ax, under, path in zip(top[1:], below[1:], made.path[made.source == row.source]):
+            picture = read_image(images.root/path)
+            k, far = nearest(picture, x)
+            ax.imshow(picture); under.imshow(x[k])
+            under.set_title(f"{'its source' if k == row.Index else 'another'}, {far:.2f}", fontsize=8)
+    for ax in fig.axes: ax.axis("off")
+    return fig

@@ -321,13 +321,30 @@ def _process(self: OpenAIImages) -> _Now:
             self._now = _Now()
     return self._now
 
+_most_bytes = 64 * 2**20
+
+def _bound(seconds):
+    "A hook that ends responses which are too long, in bytes or time"
+    import httpx2
+    class Bounded(httpx2.SyncByteStream):
+        def __init__(self, stream): self.stream, self.close = stream, stream.close
+        def __iter__(self):
+            size, end = 0, time.monotonic() + seconds
+            for chunk in self.stream:
+                size += len(chunk)
+                if size > _most_bytes or time.monotonic() > end: raise httpx2.ReadError("the response is too long")
+                yield chunk
+    def hook(response): response.stream = Bounded(response.stream)
+    return hook
+
 @patch
 def _client(self: OpenAIImages):
     import openai
     now = self._process()
     with now.lock:
-        if not now.client: now.client = openai.OpenAI(api_key=self._secret(), base_url=self.base_url, max_retries=0, timeout=self.timeout,
-                                                      http_client=openai.DefaultHttpx2Client(follow_redirects=False))
+        if now.client: return now.client
+        http = openai.DefaultHttpx2Client(follow_redirects=False, event_hooks=dict(response=[_bound(self.timeout)]))
+        now.client = openai.OpenAI(api_key=self._secret(), base_url=self.base_url, max_retries=0, timeout=self.timeout, http_client=http)
     return now.client
 
 @patch
@@ -367,7 +384,7 @@ def _warn_of_end(model, end):
     if left < 60: warnings.warn(f"{model} will be shut down on {end[:10]}, in {left} days; finish before, or choose another model")
 
 # %% ../nbs/02a_openai.ipynb #8176fd79
-_most_bytes, _most_pixels = 64 * 2**20, 2**24
+_most_pixels = 2**24
 
 class _Faulty(Exception): "An answer that is none"
 

@@ -6,7 +6,7 @@
 __all__ = ['field', 'folder_of', 'zoo', 'throughput', 'alone', 'scale', 'memory', 'leaks', 'found_in_zoo', 'data']
 
 # %% ../nbs/09_bench.ipynb #a63e0d06
-import io, json, os, shutil, struct, subprocess, sys, tempfile, time, warnings, zlib
+import io, json, os, re, shutil, struct, subprocess, sys, tempfile, time, warnings, zlib
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -130,6 +130,8 @@ def throughput(
 
 # %% ../nbs/09_bench.ipynb #5e897f17
 def _megabytes(): 
+    "Peak memory of this process; Linux counts in `ru_maxrss` what its parent had, too"
+    if Path("/proc/self/status").exists(): return int(re.search(r"VmHWM:\s+(\d+)", Path("/proc/self/status").read_text())[1]) / 2**10
     import resource
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
 
@@ -179,6 +181,7 @@ def scale(n: int = 100_000, rows: int = 1_000_000, root: Path = None) -> pd.Data
         os.environ["SYNTHNB_CACHE"], before = f"{tmp}/cache", os.environ.get("SYNTHNB_CACHE")
         try:
             folder = folder_of(root or tmp, n, 64, 64, classes=10)/"pictures"
+            time.sleep(3)  # a file that was written just now is read again by the next scan
             scans, mb = alone("_scans", folder)
             alone("_million", Path(tmp)/"million", rows)
             opens, mb2 = alone("_opens", Path(tmp)/"million")

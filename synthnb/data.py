@@ -61,12 +61,18 @@ class ImageSet:
 
 # %% ../nbs/00_data.ipynb #b2f11f53
 @patch
-def only(self: ImageSet, **values) -> ImageSet:
-    "The rows whose columns have these values: `only(origin='real', label=['cat', 'dog'])`"
+def which(self: ImageSet, **values) -> np.ndarray: # bool [rows]
+    "Whether each row's columns have these values: `which(origin='real', label=['cat', 'dog'])`"
     mask = np.ones(len(self.items), bool)
     for column, value in values.items():
+        if column not in self.items: raise BadSetting(f"there is no column {column!r}; there are {', '.join(self.items)}")
         mask &= self.items[column].isin([value] if np.isscalar(value) else list(value)).to_numpy()
-    return self.where(mask)
+    return mask
+
+@patch
+def only(self: ImageSet, **values) -> ImageSet:
+    "The rows whose columns have these values: see `which`"
+    return self.where(self.which(**values))
 
 # %% ../nbs/00_data.ipynb #4cb5da81
 @patch

@@ -12,7 +12,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from PIL import Image, ImageEnhance, ImageOps
-from scipy.fft import dctn
 from scipy.ndimage import gaussian_filter
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
@@ -61,33 +60,50 @@ def _colour(prints): return prints[:, _side**2:].astype(np.float32)
 # %% ../nbs/00a_duplicates.ipynb #72935808
 _noise, _level = 2, .03 # contrast that means nothing, grey levels; how much the mean colour counts
 _waves = np.array([(v, u) for v in range(5) for u in range(5) if 0 < u + v <= 4]) # vertical and horizontal frequency
-_basis = dctn(np.eye(_side**2).reshape(-1, _side, _side), axes=(1, 2), norm="ortho")[:, _waves[:, 0], _waves[:, 1]] / _side
-_flip = np.append(np.where(_waves[:, 1] % 2, -1, 1), [1, 1, 1])
+_flip = np.append(np.where(_waves[:, 1] % 2, -1, 1), [1, 1, 1]).astype(np.float32)
+_trims = [(0, 0), (.05, 0), (0, .05), (.05, .05), (.025, .025)] # shares lost at the two ends; the first is the whole
 
-def _sketch(prints):
-    "The lowest frequencies of each picture at contrast 1, and its mean colour: float64 [n, 17]"
-    waves = _grey(prints).reshape(-1, _side**2) @ _basis
-    contrast = np.sqrt((waves**2).sum(1, keepdims=True) + _noise**2)
-    return np.hstack([waves, _level * _colour(prints)]) / contrast
+def _cosines(start, end):
+    "Weights of the pixels in the waves of a row that has lost its ends: float [5, 24]"
+    edges = np.clip(np.arange(_side + 1) / _side, start, 1 - end)
+    place, size = (edges[1:] + edges[:-1]) / 2 - start, 1 - start - end
+    return np.cos(np.pi * np.arange(5)[:, None] * place / size) * np.diff(edges) / size
 
-def _sketches(prints, size=4096):
-    return np.concatenate([_sketch(prints[i:i + size]) for i in range(0, len(prints), size)])
+_rows = np.stack([_cosines(*t) for t in _trims])
+_basis = np.einsum("avy,bvx->yxabv", _rows[:, _waves[:, 0]], _rows[:, _waves[:, 1]]).reshape(_side**2, -1, len(_waves))
+_basis = (_basis * np.sqrt(2) ** (_waves > 0).sum(1)).astype(np.float32) # [576, 25, 14]
+
+def _sketch(prints, crops=_basis.shape[1]):
+    "The lowest frequencies of each picture and its crops at contrast 1, and the mean colour: float32 [n, crops, 17]"
+    waves = np.tensordot(_grey(prints).reshape(-1, _side**2).astype(np.float32), _basis[:, :crops], 1)
+    contrast = np.sqrt((waves**2).sum(2, keepdims=True) + _noise**2)
+    return np.concatenate([waves, np.repeat(_level * _colour(prints)[:, None], crops, 1)], 2) / contrast
 
 # %% ../nbs/00a_duplicates.ipynb #8e1d6799
-_reach, _most = .42, 256 # how far a candidate's sketch may be; and how many of them a picture may have, and its mirror image
+_reach, _most = .09, 1024 # how far a candidate's sketch may be; and how many sketches a picture may find, and its mirror image
 
-def _candidates(a, b, size=4096):
-    "Rows of `a`, rows of `b` and whether mirrored: int [n, 3]"
-    first = np.sort(np.unique(b, axis=0, return_index=True)[1])
-    tree, found = cKDTree(_sketches(b[first])), []
-    nearest = np.arange(1, min(_most + 1, len(first)) + 1)
+def _looked_up(a, b, size=1024):
+    "Rows of `a`, rows of `b` of which they may be crops (or the whole), and whether mirrored: int [n, 3]"
+    tree, found = cKDTree(np.concatenate([_sketch(b[i:i + size]) for i in range(0, len(b), size)]).reshape(-1, len(_flip))), []
+    nearest = np.arange(1, min(_most, tree.n) + 1)
     for start in range(0, len(a), size):
-        sketch = _sketch(a[start:start + size])
+        sketch = _sketch(a[start:start + size], 1)[:, 0]
         for mirrored, s in enumerate((sketch, sketch * _flip)):
-            j = tree.query(s, nearest, distance_upper_bound=_reach)[1]
-            i, k = np.nonzero(j < len(first))
-            found.append(np.stack([i + start, first[j[i, k]], np.full(len(i), mirrored)], 1))
+            k = tree.query(s, nearest, p=np.inf, distance_upper_bound=_reach)[1]
+            i, n = np.nonzero(k < tree.n)
+            rows = np.stack([i + start, k[i, n] // _basis.shape[1], np.full(len(i), mirrored)], 1)
+            found.append(np.unique(rows, axis=0))
     return np.concatenate(found)
+
+def _candidates(a, b):
+    "Rows of `a`, rows of `b` and whether mirrored: int [n, 3]"
+    _, one, copy = np.unique(a, axis=0, return_index=True, return_inverse=True)
+    two = one if b is a else np.unique(b, axis=0, return_index=True)[1]
+    there = _looked_up(a[one], b[two])
+    back = there if b is a else _looked_up(b[two], a[one])
+    found = pd.DataFrame(np.concatenate([there, back[:, [1, 0, 2]]]), columns=["one", "j", "mirrored"]).drop_duplicates()
+    rows = pd.DataFrame(dict(i=np.arange(len(a)), one=copy)).merge(found)
+    return np.stack([rows.i, two[rows.j], rows.mirrored], 1)
 
 # %% ../nbs/00a_duplicates.ipynb #01ef4a1e
 _crop, _gain = .09, .25 # the most that a copy may have lost at a side, and in brightness

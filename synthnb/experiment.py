@@ -18,7 +18,7 @@ from fastcore.basics import patch
 import synthnb
 from .data import BadSetting, ImageSet, LeakError, NotFound, SynthnbError, cores, parts, seeded, shared, write_atomic, write_manifest, _parquet
 from .files import locked
-from .generate import augment, check_generator
+from .generate import augment, check_generator, copies
 from .model import Recipe, cnn, fit, predict
 from .styletransfer import StyleTransfer
 
@@ -32,13 +32,14 @@ class Arm:
 
 def asked(
     arm: Arm, 
-    real: int # number of real pictures
+    real: int # number of real pictures; or the labels of each, where an arm makes more of some labels
 ) -> dict: # origin: its part of every batch
     "What an arm asks to be trained on"
-    counts = dict(real=real)
+    labels = ["any"] * real if isinstance(real, int) else list(real)
+    counts = dict(real=len(labels))
     for generator, n in arm.makers:
-        origin = getattr(generator, "origin", "generated")
-        counts[origin] = counts.get(origin, 0) + n * sum(counts.values())
+        origin, made = getattr(generator, "origin", "generated"), np.repeat(labels, copies(pd.DataFrame(dict(label=labels, sha256="")), n))
+        counts[origin], labels = counts.get(origin, 0) + len(made), [*labels, *made]
     return parts(counts, arm.share)
 
 # %% ../nbs/06_experiment.ipynb #d30a9788
@@ -371,7 +372,7 @@ def _try_all(self: Experiment, work, bar):
     for arm, r in missing:
         images = self.pictures(arm.name, r)
         refuse_leaks(images, self.test)
-        recipe = Recipe(**{**vars(self.recipe), "share": asked(arm, int((images.kept.origin == "real").sum()))})
+        recipe = Recipe(**{**vars(self.recipe), "share": asked(arm, images.only(origin="real", kept=True).items.label)})
         tasks.append((run_trial, (self._record(arm.name, r), images, self.test, recipe, self.labels, seeded(self.config["seed"], "replicate", r)), dict(arm=arm.name, replicate=r)))
     def count():
         running = [self._record(a.name, r) for a, r in missing]

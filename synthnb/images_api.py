@@ -14,6 +14,7 @@ from functools import lru_cache
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import numpy as np
 import pandas as pd
 from fastcore.basics import patch
 from PIL import Image, ImageOps
@@ -596,12 +597,15 @@ def status(self: OpenAIImages) -> dict:
 
 # %% ../nbs/02a_openai.ipynb #f0e94dfe
 @patch
-def estimate(self: OpenAIImages, images: ImageSet, n: int = 1) -> pd.DataFrame: # by label: pictures, stored, to_ask; dollars: likely (NaN before the first answer), at_most
+def estimate(self: OpenAIImages, 
+    images: ImageSet, 
+    n: int = 1 # for each picture; or a list, one number for each
+) -> pd.DataFrame: # by label: pictures, stored, to_ask; dollars: likely (NaN before the first answer), at_most
     "What `n` variations of each picture will cost"
     known, rows = self.spent(), []
     each = known.dollars["all"] / known.requests["answered"] if "answered" in known.index and self.prices else float("nan")
-    for i, label in enumerate(images.kept.label):
-        request = self._request(images.image(i), label)
+    for path, label, n in zip(images.kept.path, images.kept.label, np.broadcast_to(n, len(images)).tolist()):
+        request = self._request(read_image(images.root/path), label)
         stored = sum(_place(self.store, _key(request, k)).exists() for k in range(n))
         rows.append(dict(label=label, pictures=n, stored=stored, to_ask=n - stored, likely=each * (n - stored), at_most=(n - stored) * (request["most"] if self.prices else float("nan"))))
     table = pd.DataFrame(rows, columns=["label", "pictures", "stored", "to_ask", "likely", "at_most"]).groupby("label").sum(min_count=1)

@@ -154,7 +154,7 @@ def _load(model, commit, edits, variant, device, dtype):
     from diffusers import AutoPipelineForImage2Image, AutoPipelineForText2Image, DiffusionPipeline
     folder = DiffusionPipeline.download(model, revision=commit, variant=variant) if commit else model
     kind = AutoPipelineForImage2Image if edits else AutoPipelineForText2Image
-    pipe = kind.from_pretrained(folder, torch_dtype=getattr(torch, dtype), variant=variant, local_files_only=True)
+    pipe = kind.from_pretrained(folder, dtype=getattr(torch, dtype), variant=variant, local_files_only=True)
     pipe.set_progress_bar_config(disable=True)
     return pipe.to(device)
 

@@ -18,7 +18,7 @@ from fastcore.basics import patch
 from PIL import Image, PngImagePlugin
 
 import synthnb
-from .data import BadSetting, ImageSet, LeakError, NotFound, SynthnbError, link, read_image, seeded, write_atomic, write_manifest
+from .data import BadSetting, ImageSet, LeakError, NotFound, SynthnbError, figure, link, read_image, seeded, write_atomic, write_manifest
 from .files import locked
 
 # %% ../nbs/02_generate.ipynb #01c2b2aa

@@ -502,7 +502,7 @@ def gallery(
         for ax, under, path in zip(top[1:], below[1:], made.path[made.source == row.source]):
             picture = read_image(images.root/path)
             k, far = nearest(picture, x)
-            ax.imshow(picture); under.imshow(x[k])
+            ax.imshow(picture); under.imshow(real.image(k))
             under.set_title(f"{'its source' if k == row.Index else 'another'}, {far:.2f}", fontsize=8)
     for ax in fig.axes: ax.axis("off")
     return fig

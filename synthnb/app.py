@@ -16,10 +16,10 @@ from .generate import augment
 from .styletransfer import StyleTransfer
 
 # %% ../nbs/08_app.ipynb #a4857313
-GENERATORS = dict(cvae="CVAE", openai="OpenAIImages", diffusers="Diffusers", style="StyleTransfer")
+GENERATORS = dict(cvae="CVAE", pggan="PGGAN", openai="OpenAIImages", diffusers="Diffusers", style="StyleTransfer")
 
 def make_generator(
-    name: str, # cvae, openai, diffusers or style
+    name: str, # cvae, pggan, openai, diffusers or style
     **options # its parameters
 ): # see the protocol in generate
     "A generator by its short name"

@@ -468,7 +468,7 @@ def reconstruct(self: CVAE, image: Image.Image, label: str) -> Image.Image:
     return self._decode(mu, y, image.size)[0]
 
 # %% ../nbs/02_generate.ipynb #780d63d2
-_elsewhere = dict(OpenAIImages="images_api", Diffusers="diffusion")
+_elsewhere = dict(OpenAIImages="images_api", Diffusers="diffusion", PGGAN="gan")
 
 def __getattr__(name):
     if name not in _elsewhere: raise AttributeError(f"module 'synthnb.generate' has no attribute {name!r}")

@@ -86,7 +86,9 @@ def _option(text):
     try: return name, json.loads(value)
     except ValueError: return name, value
 
-def _many(text): return text if text == "balance" else int(text)
+def _many(text):
+    if text != "balance" and not text.isdigit(): raise argparse.ArgumentTypeError(f"{text!r} is neither a number nor 'balance'")
+    return text if text == "balance" else int(text)
 
 def _parser():
     parser = argparse.ArgumentParser("synthnb", description="Do synthetic pictures help a classifier, and how sure can one be?")

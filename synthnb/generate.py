@@ -19,7 +19,7 @@ from PIL import Image, PngImagePlugin
 
 import synthnb
 from .data import BadSetting, ImageSet, LeakError, NotFound, SynthnbError, figure, link, read_image, seeded, write_atomic, write_manifest
-from .files import locked
+from .files import Unfinished, locked
 
 # %% ../nbs/02_generate.ipynb #01c2b2aa
 def check_generator(generator, n: int = 1):
@@ -30,8 +30,8 @@ def check_generator(generator, n: int = 1):
         if not callable(getattr(generator, need, None)): raise BadSetting(f"{kind} has no {need}(); a generator has name, fit and vary")
     if not isinstance(getattr(generator, "name", None), str) or not generator.name: raise BadSetting(f"{kind} has no name; give it one, a str")
     if n == "balance": return
-    for many in n.values() if isinstance(n, dict) else [n]:
-        if not isinstance(many, (int, np.integer)) or many < 1: raise BadSetting(f"n={n!r}: ask for at least 1 picture of each, a whole number; or for some of a label; or for 'balance'")
+    for many, least in [(v, 0) for v in n.values()] if isinstance(n, dict) else [(n, 1)]:
+        if isinstance(many, bool) or not isinstance(many, (int, np.integer)) or many < least: raise BadSetting(f"n={n!r}: ask for at least 1 picture of each, a whole number; or for some of a label; or for 'balance'")
 
 # %% ../nbs/02_generate.ipynb #dacf7a7f
 _kinds = dict(generated="trainedAlgorithmicMedia", stylized="compositeWithTrainedAlgorithmicMedia")
@@ -67,7 +67,7 @@ def sign(
 def signature(path: Path) -> dict: # maker (JSON), sha256, width, height; None: there is no such file, or it is not whole
     "Read back what `sign` wrote"
     try: data = Path(path).read_bytes()
-    except FileNotFoundError: return None
+    except (FileNotFoundError, NotADirectoryError): return None
     if not data.endswith((b"\xff\xd9", b"IEND\xaeB`\x82")): return None
     try: image = Image.open(io.BytesIO(data))
     except (OSError, ValueError, SyntaxError): return None
@@ -140,8 +140,9 @@ def _ask(generator, image, label, n, seed, missing):
     return [(k, made[k]) for k in missing if k < len(made)]
 
 # %% ../nbs/02_generate.ipynb #077a8efe
-def _failed(row, name, maker, reason): 
-    return dict(row, path="", origin=name.split("/")[0], maker=json.dumps(dict(maker, wanted=name), sort_keys=True, default=str),
+def _failed(row, name, maker, reason, unfinished=False): 
+    maker = dict(maker, wanted=name, **(dict(unfinished=True) if unfinished else {}))
+    return dict(row, path="", origin=name.split("/")[0], maker=json.dumps(maker, sort_keys=True, default=str),
                 sha256="", width=0, height=0, kept=False, reason=reason)
 
 def _make(
@@ -161,18 +162,18 @@ def _make(
 
 def _keep(row, name, picture, maker, generator, root, reason):
     "Write one picture, and give its row; without a picture, the row that says why"
-    size = (row["width"], row["height"])
+    size, unfinished = (row["width"], row["height"]), isinstance(picture, Unfinished)
     if isinstance(picture, SynthnbError): picture, reason = None, str(picture).replace(str(root) + os.sep, "")
     if picture is not None and picture.size != size: 
         picture, reason = None, f"{generator.name} gave {picture.width}×{picture.height} pixels for {row['path']}, which has {size[0]}×{size[1]}"
-    if picture is None: return _failed(row, name, maker, reason)
+    if picture is None: return _failed(row, name, maker, reason, unfinished)
     maker = {**maker, **picture.info["maker"]} if isinstance(picture.info.get("maker"), dict) else maker
     kind = getattr(generator, "source_type", _kinds.get(name.split("/")[0], _kinds["generated"]))
     write_atomic(root/name, sign(picture, maker, Path(name).suffix, kind))
     return dict(row, path=name, origin=name.split("/")[0], reason="", kept=True, **signature(root/name))
 
 # %% ../nbs/02_generate.ipynb #8ead479d
-def _wanted(items): return items.maker.where(items.path == "", "").str.extract(r'"wanted": "([^"]*)"')[0].fillna("")
+def _wanted(items): return items.maker.where(items.path == "", "").map(lambda maker: json.loads(maker or "{}").get("wanted", ""))
 
 def merge(items: pd.DataFrame, folder: Path) -> pd.DataFrame: # the rows now there, sorted by path
     "Put rows into the folder's manifest, in place of older ones for the same files"
@@ -189,22 +190,25 @@ def merge(items: pd.DataFrame, folder: Path) -> pd.DataFrame: # the rows now the
 def _spread(
     jobs: list, # of calls without arguments, each giving a dict of rows
     threads: int,
-    bar # told after each
-) -> dict: # their rows
-    "Run the jobs, few at a time; what is under way is finished and kept when one raises"
-    jobs, rows, flying = iter(jobs), {}, set()
+    tell, # called with what each gives
+    stop = lambda: None # called when one raises, or the user interrupts
+):
+    "Run the jobs, few at a time; what is under way is finished and told when one raises"
+    jobs, flying = iter(jobs), set()
     with ThreadPoolExecutor(threads) as pool:
-        while True:
-            while len(flying) < 2*threads and (job := next(jobs, None)): flying.add(pool.submit(job))
-            if not flying: return rows
-            done, flying = wait(flying, return_when=FIRST_COMPLETED)
-            try: results = [f.result() for f in done]
-            except BaseException: 
-                for f in flying: f.cancel()
-                raise
-            for r in results: 
-                rows.update(r)
-                bar(r)
+        try:
+            while True:
+                while len(flying) < 2*threads and (job := next(jobs, None)): flying.add(pool.submit(job))
+                if not flying: return
+                for f in wait(flying, return_when=FIRST_COMPLETED).done:
+                    tell(f.result())
+                    flying.remove(f)
+        except BaseException:
+            stop()
+            for f in flying: f.cancel()
+            for f in wait(flying).done:
+                if not f.cancelled() and not f.exception(): tell(f.result())
+            raise
 
 # %% ../nbs/02_generate.ipynb #c5973f91
 def _home(out):
@@ -224,22 +228,26 @@ def _fit(generator, real, fitted_on):
     generator.fit(real)
     if getattr(generator, "fitted_on", None) is None: generator.fitted_on = fitted_on
 
-def _work(jobs, generator, progress):
-    "Run the jobs under a progress bar that counts the failures too, and says what the generator has to say"
+def _work(jobs, generator, progress, rows):
+    "Run the jobs, and put what they give into `rows`, under a progress bar that counts the failures too, and says what the generator has to say"
     from tqdm.auto import tqdm
+    stop = getattr(generator, "stop", lambda now=True: None)
+    stop(False)
     with tqdm(total=len(jobs), desc=generator.name, unit="picture", disable=not progress) as bar:
         failed = 0
-        def tell(rows):
+        def tell(made):
             nonlocal failed
-            failed += sum(not r["kept"] for r in rows.values())
+            rows.update(made)
+            failed += sum(not r["kept"] for r in made.values())
             bar.set_postfix(dict(failed=failed) if failed else {}, refresh=False, **getattr(generator, "status", dict)())
             bar.update()
-        return _spread(jobs, max(1, int(getattr(generator, "concurrency", 1))), tell)
+        _spread(jobs, max(1, int(getattr(generator, "concurrency", 1))), tell, stop)
 
 # %% ../nbs/02_generate.ipynb #d63fd2ce
 def _wishes(items, out, generator, fitted_on, n, seed):
     "By name, the row of each picture that is asked for, or None; and (row, names, numbers of those missing) where there is something to make"
     rows, todo = {}, []
+    items = items.drop_duplicates(["sha256", "label"]) # twice the same picture would give twice the same
     for row, many in zip(items.to_dict("records"), copies(items, n)):
         names = _names(row, generator, fitted_on, many, seed)
         for name in names: rows[name] = (there := out and signature(out/name)) and dict(row, path=name, origin=name.split("/")[0], reason="", **there)
@@ -267,13 +275,17 @@ def augment(
     given = settle(images, out)
     maker = dict(generator=generator.name, version=synthnb.__version__, params=getattr(generator, "params", {}), fitted_on=fitted_on, seed=seed)
     rows, todo = _wishes(given.items[chosen & given.items.kept], out, generator, fitted_on, n, seed)
-    if todo: 
-        _fit(generator, real, fitted_on)
-        rows.update(_work([lambda t=t: _make(*t, generator, out, maker) for t in todo], generator, progress))
-    bad = [r["reason"] for r in rows.values() if not r["kept"]]
+    try:
+        if todo:
+            _fit(generator, real, fitted_on)
+            _work([lambda t=t: _make(*t, generator, out, maker) for t in todo], generator, progress, rows)
+    finally: # also of what was made before an error, or Ctrl-C
+        here = set(given.items.path) - {""}
+        made = [row for row in rows.values() if row and row["path"] not in here]
+        items = pd.concat([given.items, pd.DataFrame(made, columns=given.items.columns)], ignore_index=True)
+        merge(items, out)
+    bad = [r["reason"] for r in made if not r["kept"]]
     if bad: warnings.warn(f"{len(bad)} of {len(rows)} pictures could not be made by {generator.name}, see items.reason; the first: {bad[0]}")
-    items = pd.concat([given.items, pd.DataFrame(list(rows.values()), columns=given.items.columns)], ignore_index=True)
-    merge(items, out)
     return ImageSet(items, out)
 
 def dry_run(images: ImageSet, generator, n: int = 1, out: Path = None, seed: int = 0, only: dict = None # all as for `augment`
@@ -285,7 +297,7 @@ def dry_run(images: ImageSet, generator, n: int = 1, out: Path = None, seed: int
     wanted = pd.DataFrame(dict(label=[name.split("/")[1] for name in rows], there=[bool(row) for row in rows.values()]))
     table = pd.DataFrame(dict(sources=items.label.value_counts(), wanted=wanted.label.value_counts(), there=wanted.groupby("label").there.sum())).fillna(0).astype(int)
     table = table.assign(to_make=table.wanted - table.there)
-    table.loc["all"] = table.sum()
+    table.loc["(all)"] = table.sum()
     if not (todo and hasattr(generator, "estimate")): return table
     return table.join(generator.estimate(ImageSet(pd.DataFrame([row for row, *_ in todo]), images.root), [len(missing) for *_, missing in todo]))
 
@@ -361,7 +373,9 @@ class CVAE:
         for what, value, end in (("spread", spread, 2), ("warmup", warmup, 1), ("validation", validation, .5)):
             if not 0 <= value <= end: raise BadSetting(f"{what}={value}: it lies between 0 and {end}")
         for what, value in dict(latent=latent, batch=batch, steps=1 if steps is None else steps).items():
-            if value < 1: raise BadSetting(f"{what}={value}: it must be at least 1")
+            if value != int(value) or value < 1: raise BadSetting(f"{what}={value}: give a whole number of at least 1")
+        for what, value in dict(rate=rate, grain=grain).items():
+            if not value > 0: raise BadSetting(f"{what}={value}: it must be over 0")
         self.size, self.spread, self.latent, self.steps, self.batch, self.rate, self.grain, self.warmup, self.validation, self.seed = size, spread, latent, steps, batch, rate, grain, warmup, validation, seed
         self.fitted, self.fitted_on = False, None
     
@@ -392,7 +406,8 @@ def _compiled(self: CVAE):
 def _kept_back(images, share, seed):
     "Numbers of the pictures to learn from, and of those to stop by; near-duplicates are on one side"
     if not share: return np.arange(len(images)), np.empty(0, int)
-    back = images.items.path.isin(images.split(share, seed)[1].items.path)
+    try: back = images.items.path.isin(images.split(share, seed)[1].items.path)
+    except BadSetting: raise BadSetting(f"validation={share}: {len(images)} pictures are too few to keep some back; leave it out") from None
     return np.flatnonzero(~back), np.flatnonzero(back)
 
 @patch
@@ -409,7 +424,9 @@ def _learn(self: CVAE, x, y, learn, back, steps):
         weight = min(1., (t + 1) / (self.warmup * steps)) if self.warmup else 1.
         self.history.append([float(v) for v in step(tf.constant(order[t * self.batch:][:self.batch]), tf.constant([noise, t]), tf.constant(weight, tf.float32))])
         if len(back) and (t + 1) % every == 0 and weight == 1:
-            self.validated.append((t + 1, float(loss(tf.constant(back, tf.int32), tf.constant([noise, -1]), tf.constant(1.))[0])))
+            parts = np.array_split(back, -(-len(back) // 64))
+            m, kl = np.average([[float(v) for v in loss(tf.constant(p, tf.int32), tf.constant([noise, -1]), tf.constant(1.))[1:]] for p in parts], 0, list(map(len, parts)))
+            self.validated.append((t + 1, np.log(m + 1 / 255**2) / 2 + kl / (x[0].size / self.grain**2)))
             if self.validated[-1][1] < best: best, weights = self.validated[-1][1], [net.get_weights() for net in nets]
             elif min(v for _, v in self.validated[-5:]) > best: break
     return weights or [net.get_weights() for net in nets]
@@ -492,7 +509,8 @@ def gallery(
     size: int = 64 # side at which pictures are compared, pixels
 ): # a matplotlib Figure
     "Sources, variations, and below each of these the nearest real picture with its distance: a copy is seen at once"
-    real, made = images.only(origin="real", kept=True), images.kept[images.kept.origin != "real"]
+    real, made, labels = images.only(origin="real", kept=True), images.kept[images.kept.origin != "real"], [labels] if isinstance(labels, str) else labels
+    if other := set(labels or []) - set(real.labels): raise NotFound(f"there is no label {min(other)!r} here, only {', '.join(real.labels)}")
     x, _ = real.arrays(size)
     rows = real.items[real.items.label.isin(labels or real.labels[:4]) & real.items.source.isin(made.source)].groupby("label").head(sources)
     if not len(rows): raise NotFound("there is no variation of a real picture here; augment makes some")

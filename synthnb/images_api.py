@@ -100,8 +100,14 @@ class Ledger:
                 lock = self._lock("turn").acquire()
             except OSError as e: raise BadSetting(f"cannot write in {self.folder} ({e.strerror}); choose another folder as store") from None
             with lock:
-                for path in self.folder.glob("*.jsonl"): self._catch_up(path)
+                self.look()
                 yield
+
+    def look(self) -> list: # rows
+        "What was written up to now; nothing is locked or written"
+        with self.turn:
+            for path in self.folder.glob("*.jsonl"): self._catch_up(path)
+            return [dict(row) for row in self.rows.values()]
 
 # %% ../nbs/02a_openai.ipynb #366a2ba5
 def _weight(row): return (row.get("most") if row.get("cost") is None else row["cost"]) or 0
@@ -322,8 +328,10 @@ def _key(request, k): return hashlib.sha256(json.dumps([*request["key"], k], sor
 _starting, _inherited = threading.Lock(), []
 
 class _Now:
-    "What belongs to one process: client, ledger, and how long to hold back"
-    def __init__(self): self.pid, self.rest, self.looked, self.answered, self.client, self.ledger, self.lock = os.getpid(), 0., False, False, None, None, threading.RLock()
+    "What belongs to one process: client, ledger, how long to hold back, and whether to stop"
+    def __init__(self): 
+        self.pid, self.rest, self.looked, self.answered, self.client, self.ledger, self.lock = os.getpid(), 0., False, False, None, None, threading.RLock()
+        self.halt, self.reader = threading.Event(), None
 
 @patch
 def _process(self: OpenAIImages) -> _Now:
@@ -529,13 +537,23 @@ def _books(self: OpenAIImages) -> Ledger:
     now = self._process()
     with now.lock:
         if now.ledger: return now.ledger
-        wish = hashlib.sha256(json.dumps(self.params, sort_keys=True, default=str).encode()).hexdigest()[:16]
-        now.ledger = Ledger(self.store/"journals"/wish)
+        now.ledger = Ledger(self._journals)
         lost = now.ledger.recover(lambda key: _find(self.store, key))
         now.answered = now.answered or any(row.get("outcome") == "answered" for row in now.ledger.rows.values())
     if lost: warnings.warn(f"asked, outcome unknown: {len(lost)} requests of a process that is gone"
                            + (f", which may have cost up to {sum(r['most'] or 0 for r in lost):.2f} dollars" if self.prices else "") + "; journal() lists them")
     return now.ledger
+
+@patch(as_prop=True)
+def _journals(self: OpenAIImages): return self.store/"journals"/hashlib.sha256(json.dumps(self.params, sort_keys=True, default=str).encode()).hexdigest()[:16]
+
+@patch
+def _reader(self: OpenAIImages) -> Ledger:
+    "The ledger to look into: as long as nothing is asked, one that writes nothing"
+    now = self._process()
+    with now.lock:
+        now.reader = now.ledger or now.reader or Ledger(self._journals)
+        return now.reader
 
 @patch
 def _rest(self: OpenAIImages, out, failures):
@@ -543,8 +561,20 @@ def _rest(self: OpenAIImages, out, failures):
     now, wait = self._process(), out.get("wait")
     if wait is None: wait = min(60, self.backoff * 2**failures) * random.uniform(.5, 1)
     if out.get("shared"): now.rest = max(now.rest, time.monotonic() + wait)
-    else: time.sleep(wait)
+    else: now.halt.wait(wait)
     return wait
+
+class _Stopped(SynthnbError): "No further request is to go out"
+
+@patch
+def stop(self: OpenAIImages, on: bool = True): # False: go on again
+    "Send nothing more from this process; what is in flight is finished and kept"
+    halt = self._process().halt
+    halt.set() if on else halt.clear()
+
+@patch
+def _go_on(self: OpenAIImages):
+    if self._process().halt.is_set(): raise _Stopped("stopped before it was asked for; run again for what is missing")
 
 @patch
 def _answer(self: OpenAIImages, request, k, label) -> tuple: # (picture, record)
@@ -555,10 +585,10 @@ def _answer(self: OpenAIImages, request, k, label) -> tuple: # (picture, record)
         now.answered = now.answered or bool(found[0])
         return found
     ledger = self._books()
-    with now.lock: now.looked or self.fit()
+    with now.lock: self._go_on() or now.looked or self.fit()
     while True:
-        while (left := now.rest - time.monotonic()) > 0: time.sleep(left * random.uniform(1, 1.2))
-        id, found = ledger.claim(key, request["most"], self.max_cost, find, label=label, k=k)
+        while (left := now.rest - time.monotonic()) > 0 and not now.halt.wait(left * random.uniform(1, 1.2)): pass
+        id, found = ledger.claim(key, request["most"], self.max_cost, lambda: self._go_on() or find(), label=label, k=k)
         if found: return found
         out = self._on_record(request, key, k, id)
         if out["event"] != "failed": 
@@ -580,7 +610,7 @@ def vary(self: OpenAIImages,
     "Variations of a picture: from the store, or else from the server"
     request = self._request(image, label)
     def one(k):
-        try: picture, record = self._answer(request, k, label)
+        try: picture, record = self._go_on() or self._answer(request, k, label)
         except (BadSetting, NotFound): raise
         except SynthnbError as e: return e
         if not picture: return SynthnbError(record["reason"])
@@ -593,25 +623,32 @@ def vary(self: OpenAIImages,
 @patch
 def journal(self: OpenAIImages) -> pd.DataFrame: # one row a request; without an `outcome`: in flight
     "All requests with these settings, of all processes"
-    ledger = self._books()
-    with ledger.between(): rows = [dict(row) for row in ledger.rows.values()]
+    if os.access(self._journals, os.W_OK): self._books() # names what is lost
+    return self._table()
+
+@patch
+def _table(self: OpenAIImages):
+    rows = self._reader().look()
     columns = ["at", "label", "k", "outcome", "cost", "most", "usage", "request_id", "reason", "settled", "key", "id", "journal"]
     return pd.DataFrame(rows, columns=columns).astype(dict(cost=float, most=float)).sort_values("at", ignore_index=True)
 
 @patch
 def spent(self: OpenAIImages) -> pd.DataFrame: # by outcome: requests, dollars, unknown (requests whose cost is not known), at_most
     "What all requests with these settings have cost"
-    rows = self.journal()
+    return _sums(self.journal())
+
+def _sums(rows):
     rows = rows.assign(outcome=rows.outcome.fillna("in flight"), unknown=rows.cost.isna(), at_most=rows.cost.fillna(rows.most), requests=1)
     table = rows.groupby("outcome")[["requests", "cost", "unknown", "at_most"]].sum().rename(columns=dict(cost="dollars"))
-    table.loc["all"] = table.sum()
+    table.loc["(all)"] = table.sum()
     return table.astype(dict(requests=int, unknown=int))
 
 @patch
 def status(self: OpenAIImages) -> dict:
     "For the progress bar"
     if not self.prices: return {}
-    return dict(dollars=f"{self._books().spent:.2f}" + ("" if self.max_cost is None else f" of {self.max_cost:.2f}"))
+    (ledger := self._reader()).look()
+    return dict(dollars=f"{ledger.spent:.2f}" + ("" if self.max_cost is None else f" of {self.max_cost:.2f}"))
 
 # %% ../nbs/02a_openai.ipynb #f0e94dfe
 @patch
@@ -620,12 +657,12 @@ def estimate(self: OpenAIImages,
     n: int = 1 # for each picture; or a list, one number for each
 ) -> pd.DataFrame: # by label: pictures, stored, to_ask; dollars: likely (NaN before the first answer), at_most
     "What `n` variations of each picture will cost"
-    known, rows = self.spent(), []
-    each = known.dollars["all"] / known.requests["answered"] if "answered" in known.index and self.prices else float("nan")
+    known, rows = _sums(self._table()), []
+    each = known.dollars["(all)"] / known.requests["answered"] if "answered" in known.index and self.prices else float("nan")
     for path, label, n in zip(images.kept.path, images.kept.label, np.broadcast_to(n, len(images)).tolist()):
         request = self._request(read_image(images.root/path), label)
         stored = sum(_place(self.store, _key(request, k)).exists() for k in range(n))
         rows.append(dict(label=label, pictures=n, stored=stored, to_ask=n - stored, likely=each * (n - stored), at_most=(n - stored) * (request["most"] if self.prices else float("nan"))))
     table = pd.DataFrame(rows, columns=["label", "pictures", "stored", "to_ask", "likely", "at_most"]).groupby("label").sum(min_count=1)
-    table.loc["all"] = table.sum(min_count=1)
+    table.loc["(all)"] = table.sum(min_count=1)
     return table.astype(dict(pictures=int, stored=int, to_ask=int))

@@ -555,15 +555,7 @@ def _reader(self: OpenAIImages) -> Ledger:
         now.reader = now.ledger or now.reader or Ledger(self._journals)
         return now.reader
 
-@patch
-def _rest(self: OpenAIImages, out, failures):
-    "Hold back after a failure, all threads if the server is busy"
-    now, wait = self._process(), out.get("wait")
-    if wait is None: wait = min(60, self.backoff * 2**failures) * random.uniform(.5, 1)
-    if out.get("shared"): now.rest = max(now.rest, time.monotonic() + wait)
-    else: now.halt.wait(wait)
-    return wait
-
+# %% ../nbs/02a_openai.ipynb #5d0c7b03
 class _Stopped(SynthnbError): "No further request is to go out"
 
 @patch
@@ -575,6 +567,16 @@ def stop(self: OpenAIImages, on: bool = True): # False: go on again
 @patch
 def _go_on(self: OpenAIImages):
     if self._process().halt.is_set(): raise _Stopped("stopped before it was asked for; run again for what is missing")
+
+# %% ../nbs/02a_openai.ipynb #5d0c7b04
+@patch
+def _rest(self: OpenAIImages, out, failures):
+    "Hold back after a failure, all threads if the server is busy"
+    now, wait = self._process(), out.get("wait")
+    if wait is None: wait = min(60, self.backoff * 2**failures) * random.uniform(.5, 1)
+    if out.get("shared"): now.rest = max(now.rest, time.monotonic() + wait)
+    else: now.halt.wait(wait)
+    return wait
 
 @patch
 def _answer(self: OpenAIImages, request, k, label) -> tuple: # (picture, record)

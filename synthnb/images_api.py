@@ -6,7 +6,7 @@
 __all__ = ['PRICES', 'tokens', 'cost', 'most', 'MaxCost', 'Ledger', 'OpenAIImages']
 
 # %% ../nbs/02a_openai.ipynb #c0cb65e1
-import base64, hashlib, io, json, os, random, re, threading, time, uuid, warnings
+import base64, copy, hashlib, io, json, os, random, re, threading, time, uuid, warnings
 from contextlib import contextmanager
 from datetime import date, datetime, timezone
 from email.utils import parsedate_to_datetime
@@ -20,7 +20,7 @@ from fastcore.basics import patch
 from PIL import Image, ImageOps
 
 from .data import ImageSet
-from .files import BadImage, BadSetting, NotFound, SynthnbError, cache, read_image, seeded, write_atomic
+from .files import BadImage, BadSetting, NotFound, SynthnbError, cache, place, read_image, seeded, write_atomic
 
 # %% ../nbs/02a_openai.ipynb #2f95a1fb
 _dollars = dict(text=5., image=8., output=30.) # for a million tokens, November 2026
@@ -100,8 +100,14 @@ class Ledger:
                 lock = self._lock("turn").acquire()
             except OSError as e: raise BadSetting(f"cannot write in {self.folder} ({e.strerror}); choose another folder as store") from None
             with lock:
-                for path in self.folder.glob("*.jsonl"): self._catch_up(path)
+                self.look()
                 yield
+
+    def look(self) -> list: # rows
+        "What was written up to now; nothing is locked or written"
+        with self.turn:
+            for path in self.folder.glob("*.jsonl"): self._catch_up(path)
+            return [dict(row) for row in self.rows.values()]
 
 # %% ../nbs/02a_openai.ipynb #366a2ba5
 def _weight(row): return (row.get("most") if row.get("cost") is None else row["cost"]) or 0
@@ -208,9 +214,9 @@ class OpenAIImages:
         api_key: str = None, # None: `OPENAI_API_KEY`
         max_cost: float = None, # dollars that all requests with these settings may cost, those of earlier runs included
         concurrency: int = 8, # requests in flight
-        size: str = None, # as in 1024x1024. None: the smallest that OpenAI takes in the source's proportions; left to another server
+        size: str = None, # as in 1024x1024. None: the smallest that OpenAI takes in the source's proportions; left to another server, which is sent at most 2048 pixels a side
         quality: str = None, # None: `low` at OpenAI, left to another server
-        references: list = (), # further pictures for `both`, or their files: for the look, not from the held-out part
+        references: list = (), # further pictures for `both`, or one: for the look, not from the held-out part. As files, an experiment can check that; as pictures in memory it cannot
         more: dict = None, # further parameters of the request; a `seed` becomes another one for each picture
         prices: dict = None, # dollars for a million tokens: `text`, `image`, `output`; or for a `picture`. `most`: for a request. None: OpenAI's, at OpenAI
         store: Path = None, # folder for answers and journals. None: in synthnb's cache
@@ -224,7 +230,9 @@ class OpenAIImages:
         self.size, self.quality, self.more = size, quality or ("low" if self.official else None), dict(more or {})
         self.store, self._key, self._now = Path(store or cache()/"answers"), api_key, None
         self.prices = prices or (PRICES.get(re.sub(r"-\d{4}-\d\d-\d\d$", "", model)) if self.official else None)
+        references = [references] if isinstance(references, (str, os.PathLike, Image.Image)) else list(references)
         self.references = [_sendable(r if isinstance(r, Image.Image) else read_image(r)) for r in references]
+        self.read = [hashlib.sha256(place(r).read_bytes()).hexdigest() for r in references if not isinstance(r, Image.Image)]
         self._check()
 
     @property
@@ -242,10 +250,18 @@ class OpenAIImages:
 
     def __getstate__(self): return dict(self.__dict__, _key=None, _now=None)
 
-def _sendable(image, size=None):
+    def __deepcopy__(self, memo): # a copy in this process keeps the key; a pickle does not
+        twin = object.__new__(type(self))
+        twin.__dict__.update(copy.deepcopy(self.__getstate__(), memo), _key=self._key)
+        return twin
+
+_most_side = 2048
+
+def _sendable(image, size=None): # None: its own, up to 2048 pixels a side
     "The picture as a PNG, of the size asked for: filled and cut, never distorted"
     image, file = image.convert("RGB"), io.BytesIO()
     if size: image = ImageOps.fit(image, size, Image.LANCZOS)
+    else: image.thumbnail((_most_side, _most_side), Image.LANCZOS)
     image.info = {}
     image.save(file, "PNG", compress_level=3)
     return file.getvalue()
@@ -278,8 +294,9 @@ def _bare(url): return re.sub(r"//[^/]*@", "//", url)
 def _secret(self: OpenAIImages):
     "The key to send"
     url = urlsplit(self.base_url)
-    found = self._key or (os.environ.get("OPENAI_API_KEY") if url.scheme == "https" or url.hostname in _loopback else None)
+    found = (self._key or (os.environ.get("OPENAI_API_KEY") if url.scheme == "https" or url.hostname in _loopback else None) or "").strip()
     if not found and self.official: raise BadSetting("there is no key for OpenAI; set OPENAI_API_KEY, or name a server of your own by base_url")
+    if not (found.isascii() and found.isprintable()): raise BadSetting("the key has characters in it that no key has; copy it anew, into OPENAI_API_KEY or api_key")
     return found or "none"
 
 # %% ../nbs/02a_openai.ipynb #e305f945
@@ -311,8 +328,10 @@ def _key(request, k): return hashlib.sha256(json.dumps([*request["key"], k], sor
 _starting, _inherited = threading.Lock(), []
 
 class _Now:
-    "What belongs to one process: client, ledger, and how long to hold back"
-    def __init__(self): self.pid, self.rest, self.looked, self.answered, self.client, self.ledger, self.lock = os.getpid(), 0., False, False, None, None, threading.RLock()
+    "What belongs to one process: client, ledger, how long to hold back, and whether to stop"
+    def __init__(self): 
+        self.pid, self.rest, self.looked, self.answered, self.client, self.ledger, self.lock = os.getpid(), 0., False, False, None, None, threading.RLock()
+        self.halt, self.reader = threading.Event(), None
 
 @patch
 def _process(self: OpenAIImages) -> _Now:
@@ -402,7 +421,8 @@ def _body(chunks, seconds):
 def _fetch(self: OpenAIImages, url):
     "The picture at an address that the server gave"
     import httpx2
-    there, home = urlsplit(str(url)), urlsplit(self.base_url)
+    try: there, home = urlsplit(str(url)), urlsplit(self.base_url)
+    except ValueError: raise _Faulty("the picture's address is none") from None
     if there.scheme != "https" and there[:2] != home[:2]:
         raise BadSetting(f"{home.netloc} gives {_bare(str(url))[:80]} as the address of a picture, which is neither https nor there; ask for the picture itself by more=dict(response_format='b64_json')")
     with httpx2.stream("GET", str(url), timeout=self.timeout, follow_redirects=False) as response:
@@ -436,7 +456,8 @@ _refusals = {"moderation_blocked", "content_policy_violation", "content_filter"}
 def _clean(self: OpenAIImages, text):
     "What a server said, short and without keys"
     for key in (self._key, os.environ.get("OPENAI_API_KEY")):
-        if key and len(key) > 7: text = text.replace(key, "…")
+        key = (key or "").strip()
+        if key and key != "none": text = text.replace(key, "…")
     return " ".join(re.sub(r"sk-[\w*-]+", "sk-…", text).split())[:200]
 
 @patch
@@ -477,7 +498,9 @@ def _once(self: OpenAIImages, request, k, id) -> dict: # as `_judge` gives; `pic
     try:
         with self._send(request, k, id) as response:
             out["request_id"] = response.headers.get("x-request-id")
-            answer = json.loads(_body(response.iter_bytes(), self.timeout))
+            body = _body(response.iter_bytes(), self.timeout)
+        try: answer = json.loads(body)
+        except (ValueError, RecursionError): raise _Faulty("the answer is no JSON") from None
         if not isinstance(answer, dict): raise _Faulty("the answer is no JSON object")
         out["usage"] = tokens(answer.get("usage"))
         out["cost"] = cost(out["usage"], self.prices)
@@ -486,11 +509,11 @@ def _once(self: OpenAIImages, request, k, id) -> dict: # as `_judge` gives; `pic
         return dict(out, event="answered", revised_prompt=str(items[0].get("revised_prompt") or "")[:2000])
     except openai.APIStatusError as e: return self._judge(e)
     except openai.APIConnectionError as e: 
-        if isinstance(e.__cause__, (httpx2.ConnectError, httpx2.ConnectTimeout)): out["cost"] = 0.
+        if isinstance(e.__cause__, (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.LocalProtocolError, httpx2.UnsupportedProtocol)): out["cost"] = 0. # it never left
         return dict(out, reason=f"no answer within {self.timeout:g} seconds" if isinstance(e, openai.APITimeoutError) else "the connection broke off")
     except (httpx2.HTTPError, httpx2.InvalidURL): return dict(out, reason="the answer broke off")
     except _Faulty as e: return dict(out, reason=self._clean(str(e)))
-    except (ValueError, RecursionError): return dict(out, reason="the answer is no JSON")
+    except UnicodeEncodeError as e: return dict(out, cost=0., reason=f"the request cannot be written ({e.reason})", stop=BadSetting(f"the request cannot be written ({e.reason}); look for odd characters in the settings"))
 
 @patch
 def _on_record(self: OpenAIImages, request, key, k, id):
@@ -501,7 +524,7 @@ def _on_record(self: OpenAIImages, request, key, k, id):
         record = dict(_note(out), id=id, event=out["event"], model=self.model, prompt=request["body"].get("prompt"), revised_prompt=out.get("revised_prompt"))
         if out["event"] != "failed": _keep(self.store, key, out.get("picture", b""), record)
     except BaseException as e:
-        ledger.write("unknown", id, reason=str(e) if isinstance(e, SynthnbError) else "the run was stopped")
+        ledger.write("unknown", id, reason=self._clean(str(e)) if isinstance(e, SynthnbError) else "the run was stopped")
         raise
     ledger.write(out["event"], id, **_note(record))
     if (record["cost"] or 0) > (request["most"] or float("inf")): warnings.warn(f"a request cost {record['cost']:.3f} dollars, more than the {request['most']:.3f} reserved; set prices' most higher")
@@ -514,20 +537,45 @@ def _books(self: OpenAIImages) -> Ledger:
     now = self._process()
     with now.lock:
         if now.ledger: return now.ledger
-        wish = hashlib.sha256(json.dumps(self.params, sort_keys=True, default=str).encode()).hexdigest()[:16]
-        now.ledger = Ledger(self.store/"journals"/wish)
+        now.ledger = Ledger(self._journals)
         lost = now.ledger.recover(lambda key: _find(self.store, key))
+        now.answered = now.answered or any(row.get("outcome") == "answered" for row in now.ledger.rows.values())
     if lost: warnings.warn(f"asked, outcome unknown: {len(lost)} requests of a process that is gone"
                            + (f", which may have cost up to {sum(r['most'] or 0 for r in lost):.2f} dollars" if self.prices else "") + "; journal() lists them")
     return now.ledger
 
+@patch(as_prop=True)
+def _journals(self: OpenAIImages): return self.store/"journals"/hashlib.sha256(json.dumps(self.params, sort_keys=True, default=str).encode()).hexdigest()[:16]
+
+@patch
+def _reader(self: OpenAIImages) -> Ledger:
+    "The ledger to look into: as long as nothing is asked, one that writes nothing"
+    now = self._process()
+    with now.lock:
+        now.reader = now.ledger or now.reader or Ledger(self._journals)
+        return now.reader
+
+# %% ../nbs/02a_openai.ipynb #5d0c7b03
+class _Stopped(SynthnbError): "No further request is to go out"
+
+@patch
+def stop(self: OpenAIImages, on: bool = True): # False: go on again
+    "Send nothing more from this process; what is in flight is finished and kept"
+    halt = self._process().halt
+    halt.set() if on else halt.clear()
+
+@patch
+def _go_on(self: OpenAIImages):
+    if self._process().halt.is_set(): raise _Stopped("stopped before it was asked for; run again for what is missing")
+
+# %% ../nbs/02a_openai.ipynb #5d0c7b04
 @patch
 def _rest(self: OpenAIImages, out, failures):
     "Hold back after a failure, all threads if the server is busy"
     now, wait = self._process(), out.get("wait")
     if wait is None: wait = min(60, self.backoff * 2**failures) * random.uniform(.5, 1)
     if out.get("shared"): now.rest = max(now.rest, time.monotonic() + wait)
-    else: time.sleep(wait)
+    else: now.halt.wait(wait)
     return wait
 
 @patch
@@ -535,12 +583,14 @@ def _answer(self: OpenAIImages, request, k, label) -> tuple: # (picture, record)
     "From the store, or else from the server"
     key, now, failures, waited = _key(request, k), self._process(), 0, 0.
     find = lambda: _find(self.store, key)
-    if found := find(): return found
+    if found := find(): 
+        now.answered = now.answered or bool(found[0])
+        return found
     ledger = self._books()
-    with now.lock: now.looked or self.fit()
+    with now.lock: self._go_on() or now.looked or self.fit()
     while True:
-        while (left := now.rest - time.monotonic()) > 0: time.sleep(left * random.uniform(1, 1.2))
-        id, found = ledger.claim(key, request["most"], self.max_cost, find, label=label, k=k)
+        while (left := now.rest - time.monotonic()) > 0 and not now.halt.wait(left * random.uniform(1, 1.2)): pass
+        id, found = ledger.claim(key, request["most"], self.max_cost, lambda: self._go_on() or find(), label=label, k=k)
         if found: return found
         out = self._on_record(request, key, k, id)
         if out["event"] != "failed": 
@@ -562,7 +612,7 @@ def vary(self: OpenAIImages,
     "Variations of a picture: from the store, or else from the server"
     request = self._request(image, label)
     def one(k):
-        try: picture, record = self._answer(request, k, label)
+        try: picture, record = self._go_on() or self._answer(request, k, label)
         except (BadSetting, NotFound): raise
         except SynthnbError as e: return e
         if not picture: return SynthnbError(record["reason"])
@@ -575,25 +625,32 @@ def vary(self: OpenAIImages,
 @patch
 def journal(self: OpenAIImages) -> pd.DataFrame: # one row a request; without an `outcome`: in flight
     "All requests with these settings, of all processes"
-    ledger = self._books()
-    with ledger.between(): rows = [dict(row) for row in ledger.rows.values()]
+    if os.access(self._journals, os.W_OK): self._books() # names what is lost
+    return self._table()
+
+@patch
+def _table(self: OpenAIImages):
+    rows = self._reader().look()
     columns = ["at", "label", "k", "outcome", "cost", "most", "usage", "request_id", "reason", "settled", "key", "id", "journal"]
     return pd.DataFrame(rows, columns=columns).astype(dict(cost=float, most=float)).sort_values("at", ignore_index=True)
 
 @patch
 def spent(self: OpenAIImages) -> pd.DataFrame: # by outcome: requests, dollars, unknown (requests whose cost is not known), at_most
     "What all requests with these settings have cost"
-    rows = self.journal()
+    return _sums(self.journal())
+
+def _sums(rows):
     rows = rows.assign(outcome=rows.outcome.fillna("in flight"), unknown=rows.cost.isna(), at_most=rows.cost.fillna(rows.most), requests=1)
     table = rows.groupby("outcome")[["requests", "cost", "unknown", "at_most"]].sum().rename(columns=dict(cost="dollars"))
-    table.loc["all"] = table.sum()
+    table.loc["(all)"] = table.sum()
     return table.astype(dict(requests=int, unknown=int))
 
 @patch
 def status(self: OpenAIImages) -> dict:
     "For the progress bar"
     if not self.prices: return {}
-    return dict(dollars=f"{self._books().spent:.2f}" + ("" if self.max_cost is None else f" of {self.max_cost:.2f}"))
+    (ledger := self._reader()).look()
+    return dict(dollars=f"{ledger.spent:.2f}" + ("" if self.max_cost is None else f" of {self.max_cost:.2f}"))
 
 # %% ../nbs/02a_openai.ipynb #f0e94dfe
 @patch
@@ -602,12 +659,12 @@ def estimate(self: OpenAIImages,
     n: int = 1 # for each picture; or a list, one number for each
 ) -> pd.DataFrame: # by label: pictures, stored, to_ask; dollars: likely (NaN before the first answer), at_most
     "What `n` variations of each picture will cost"
-    known, rows = self.spent(), []
-    each = known.dollars["all"] / known.requests["answered"] if "answered" in known.index and self.prices else float("nan")
+    known, rows = _sums(self._table()), []
+    each = known.dollars["(all)"] / known.requests["answered"] if "answered" in known.index and self.prices else float("nan")
     for path, label, n in zip(images.kept.path, images.kept.label, np.broadcast_to(n, len(images)).tolist()):
         request = self._request(read_image(images.root/path), label)
         stored = sum(_place(self.store, _key(request, k)).exists() for k in range(n))
         rows.append(dict(label=label, pictures=n, stored=stored, to_ask=n - stored, likely=each * (n - stored), at_most=(n - stored) * (request["most"] if self.prices else float("nan"))))
     table = pd.DataFrame(rows, columns=["label", "pictures", "stored", "to_ask", "likely", "at_most"]).groupby("label").sum(min_count=1)
-    table.loc["all"] = table.sum(min_count=1)
+    table.loc["(all)"] = table.sum(min_count=1)
     return table.astype(dict(pictures=int, stored=int, to_ask=int))

@@ -20,7 +20,7 @@ from fastcore.basics import patch
 from PIL import Image, ImageOps
 
 from .data import ImageSet
-from .files import BadImage, BadSetting, NotFound, SynthnbError, cache, place, read_image, seeded, write_atomic
+from .files import BadImage, BadSetting, NotFound, SynthnbError, Unfinished, cache, place, read_image, seeded, write_atomic
 
 # %% ../nbs/02a_openai.ipynb #2f95a1fb
 _dollars = dict(text=5., image=8., output=30.) # for a million tokens, November 2026
@@ -79,7 +79,7 @@ def _find(store: Path, key: str) -> tuple: # (picture, record); None: it is not 
     except ValueError: return None
 
 # %% ../nbs/02a_openai.ipynb #8691736f
-class MaxCost(SynthnbError): "The next request might cost more than is left"
+class MaxCost(Unfinished): "The next request might cost more than is left"
 
 class Ledger:
     "What was asked, what came of it, and what it cost: one folder of journals, for all processes that ask the same"
@@ -556,7 +556,7 @@ def _reader(self: OpenAIImages) -> Ledger:
         return now.reader
 
 # %% ../nbs/02a_openai.ipynb #5d0c7b03
-class _Stopped(SynthnbError): "No further request is to go out"
+class _Stopped(Unfinished): "No further request is to go out"
 
 @patch
 def stop(self: OpenAIImages, on: bool = True): # False: go on again
@@ -598,7 +598,7 @@ def _answer(self: OpenAIImages, request, k, label) -> tuple: # (picture, record)
             return find()
         if "stop" in out: raise out["stop"]
         failures += out.get("wait") is None
-        if not out.get("passing") or failures > self.retries or waited > 60 * (1 + self.retries): raise SynthnbError(f"{self._host} gave no picture after {failures or 1} requests, the last: {out['reason']}")
+        if not out.get("passing") or failures > self.retries or waited > 60 * (1 + self.retries): raise (Unfinished if out.get("passing") else SynthnbError)(f"{self._host} gave no picture after {failures or 1} requests, the last: {out['reason']}")
         waited += max(1, self._rest(out, failures))
 
 # %% ../nbs/02a_openai.ipynb #24dd2df6

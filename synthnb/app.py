@@ -13,7 +13,6 @@ from . import analysis, generate  # analysis gives Experiment its compare and re
 from .data import BadSetting, NotFound, SynthnbError, cores, datasets, load
 from .experiment import ARMS, Experiment, study_arms
 from .generate import augment
-from .styletransfer import StyleTransfer
 
 # %% ../nbs/08_app.ipynb #a4857313
 GENERATORS = dict(cvae="CVAE", pggan="PGGAN", openai="OpenAIImages", diffusers="Diffusers", style="StyleTransfer")
@@ -24,7 +23,7 @@ def make_generator(
 ): # see the protocol in generate
     "A generator by its short name"
     if name not in GENERATORS: raise NotFound(f"there is no generator {name!r}; choose among {', '.join(GENERATORS)}")
-    kind = StyleTransfer if name == "style" else getattr(generate, GENERATORS[name])
+    kind = getattr(generate, GENERATORS[name])
     known = inspect.signature(kind).parameters
     if other := set(options) - set(known): raise BadSetting(f"{name} has no parameter {min(other)!r}; it has {', '.join(known)}")
     if lacking := [k for k, p in known.items() if p.default is p.empty and k not in options]: raise BadSetting(f"{name} needs its parameter {lacking[0]!r}")
@@ -90,6 +89,7 @@ def _many(text):
     if text != "balance" and not text.isdigit(): raise argparse.ArgumentTypeError(f"{text!r} is neither a number nor 'balance'")
     return text if text == "balance" else int(text)
 
+# %% ../nbs/08_app.ipynb #3b74d385
 def _parser():
     parser = argparse.ArgumentParser("synthnb", description="Do synthetic pictures help a classifier, and how sure can one be?")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")

@@ -18,7 +18,7 @@ from fastcore.basics import patch
 import synthnb
 from .data import BadSetting, ImageSet, LeakError, NotFound, SynthnbError, cores, parts, seeded, shared, write_atomic, write_manifest, _parquet
 from .files import Unfinished, locked
-from .generate import augment, check_generator, copies
+from .generate import augment, check_generator, copies, _of_missing
 from .model import Recipe, cnn, fit, predict
 from .styletransfer import StyleTransfer
 
@@ -176,7 +176,7 @@ def _augmented(images, generator, n, folder, seed):
         warnings.filterwarnings("ignore", message=".*could not be made by")
         out = augment(images, generator, n, folder, seed, progress=False)
     made = out.items.iloc[len(images.items):]
-    later = made.maker.str.contains('"unfinished": true', regex=False) & ~made.kept
+    later = _of_missing(made, "unfinished").eq(True)
     if later.any(): raise Unfinished(f"{generator.name} has not made {later.sum()} of {len(made)} pictures yet; the first: {made.reason[later].iat[0]}")
     if not made.kept.any(): raise SynthnbError(f"{generator.name} made none of {len(made)} pictures; the first: {made.reason.iat[0]}")
     return out

@@ -16,7 +16,7 @@ from PIL import Image
 
 from .data import BadSetting, ImageSet, SynthnbError, seeded, write_atomic
 from .files import locked
-from .generate import CVAE
+from .generate import Learnt
 
 # %% ../nbs/02c_gan.ipynb #479cbd24
 def equalised(
@@ -151,9 +151,9 @@ def _gan_step(level, G, D, mean, optimizers, x, y, batch, penalty, memory):
     return step.get_concrete_function(*(tf.TensorSpec(*a) for a in (([batch], tf.int32), ([2], tf.int32), ([], tf.float32))))
 
 # %% ../nbs/02c_gan.ipynb #bae2b409
-class PGGAN:
+class PGGAN(Learnt):
     "Label-conditional progressive growing GAN, trained on the pictures at hand"
-    name, origin, concurrency = "pggan", "generated", 1
+    name, settings = "pggan", ("size", "steps", "latent", "width", "batch", "rate", "penalty", "seed")
     def __init__(self,
         size: int = None, # side of its pictures, pixels: 32, 64 or 128. None: 32 for pictures up to that, else 64
         steps: int = None, # of training, in equal shares for the sides 4, 8, … `size`. None: 500 for each
@@ -170,13 +170,7 @@ class PGGAN:
             if value is not None and value < least: raise BadSetting(f"{what}={value}: it must be at least {least}")
         if batch % _group: raise BadSetting(f"batch={batch}: it must be a multiple of {_group}")
         self.size, self.steps, self.latent, self.width, self.batch, self.rate, self.penalty, self.seed = size, steps, latent, width, batch, rate, penalty, seed
-        self.checkpoint, self.fitted, self.fitted_on = checkpoint, False, None
-
-    @property
-    def params(self) -> dict:
-        "All that decides its pictures, apart from what it is fitted on"
-        return {k: getattr(self, k) for k in ("size", "steps", "latent", "width", "batch", "rate", "penalty", "seed")}
-    def __repr__(self): return f"PGGAN({', '.join(f'{k}={v}' for k, v in self.params.items())}), {'' if self.fitted else 'not yet '}fitted"
+        self.checkpoint = checkpoint
 
 # %% ../nbs/02c_gan.ipynb #9554045b
 @patch
@@ -250,12 +244,8 @@ def _train(self: PGGAN, x, y):
 @patch
 def fit(self: PGGAN, images: ImageSet) -> PGGAN:
     "Learn from `images`: give it the training pictures only"
-    if not len(images): raise BadSetting("PGGAN has no pictures to be fitted on; give it a set with some in use")
-    images = ImageSet(images.kept.sort_values(["sha256", "label"]), images.root)
-    self.side = self.size or (32 if np.median(images.items[["width", "height"]].max(axis=1)) <= 32 else 64)
-    self.labels, (x, y) = images.labels, images.arrays(self.side)
-    if (x == x[..., :1]).all(): x = x[..., :1]
-    self.channels, self.fitted_on = x.shape[-1], images.digest
+    images, x, y = self._prepare(images)
+    self.fitted_on = images.digest
     with locked(self._file()) if self.checkpoint else nullcontext(): self.weights = self._train(x, y)
     self.fitted = True
     self.__dict__.pop("_nets", None)
@@ -272,8 +262,6 @@ def _compiled(self: PGGAN):
         self._nets = None, tf.function(lambda z, y: tf.clip_by_value(net([z, y])[-1] / 2 + .5, 0, 1), reduce_retracing=True)
     return self._nets
 
-PGGAN.__getstate__, PGGAN._decode = CVAE.__getstate__, CVAE._decode # weights as arrays; four pictures at once
-
 @patch
 def vary(self: PGGAN,
     image: Image.Image, label: str, # of the picture only its size counts
@@ -281,8 +269,7 @@ def vary(self: PGGAN,
     seed: int = 0
 ) -> list: # n PIL images of the source's size
     "`n` new pictures with this label"
-    if not self.fitted: raise SynthnbError("this PGGAN has not learnt anything yet; fit it first: PGGAN().fit(images)")
-    if label not in self.labels: raise BadSetting(f"this PGGAN was not fitted on the label {label!r}, only on {', '.join(self.labels)}")
+    y = self._one_hot(label)
     long = self.latent + _noise(self._shape()["widths"])
     z = np.stack([np.random.default_rng(seeded(seed, k)).standard_normal(long) for k in range(n)])
-    return self._decode(z, np.eye(len(self.labels), dtype=np.float32)[[self.labels.index(label)]], image.size)
+    return self._decode(z, y, image.size)

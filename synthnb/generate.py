@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['check_generator', 'sign', 'signature', 'settle', 'copies', 'merge', 'augment', 'dry_run', 'cvae_encoder',
-           'cvae_decoder', 'CVAE', 'nearest', 'gallery']
+           'cvae_decoder', 'Learnt', 'CVAE', 'nearest', 'gallery']
 
 # %% ../nbs/02_generate.ipynb #76078c86
 import atexit, hashlib, html, inspect, io, json, os, re, shutil, tempfile, warnings
@@ -162,18 +162,22 @@ def _make(
 
 def _keep(row, name, picture, maker, generator, root, reason):
     "Write one picture, and give its row; without a picture, the row that says why"
-    size, unfinished = (row["width"], row["height"]), isinstance(picture, Unfinished)
-    if isinstance(picture, SynthnbError): picture, reason = None, str(picture).replace(str(root) + os.sep, "")
+    size = (row["width"], row["height"])
+    if isinstance(picture, SynthnbError): return _failed(row, name, maker, str(picture).replace(str(root) + os.sep, ""), isinstance(picture, Unfinished))
     if picture is not None and picture.size != size: 
         picture, reason = None, f"{generator.name} gave {picture.width}×{picture.height} pixels for {row['path']}, which has {size[0]}×{size[1]}"
-    if picture is None: return _failed(row, name, maker, reason, unfinished)
+    if picture is None: return _failed(row, name, maker, reason)
     maker = {**maker, **picture.info["maker"]} if isinstance(picture.info.get("maker"), dict) else maker
     kind = getattr(generator, "source_type", _kinds.get(name.split("/")[0], _kinds["generated"]))
     write_atomic(root/name, sign(picture, maker, Path(name).suffix, kind))
     return dict(row, path=name, origin=name.split("/")[0], reason="", kept=True, **signature(root/name))
 
 # %% ../nbs/02_generate.ipynb #8ead479d
-def _wanted(items): return items.maker.where(items.path == "", "").map(lambda maker: json.loads(maker or "{}").get("wanted", ""))
+def _of_missing(items, what): 
+    "What `_failed` wrote into `maker`, for each row; empty for a row that has its picture"
+    return items.maker.where(items.path == "", "").map(lambda maker: json.loads(maker or "{}").get(what, ""))
+
+def _wanted(items): return _of_missing(items, "wanted")
 
 def merge(items: pd.DataFrame, folder: Path) -> pd.DataFrame: # the rows now there, sorted by path
     "Put rows into the folder's manifest, in place of older ones for the same files"
@@ -288,6 +292,9 @@ def augment(
     if bad: warnings.warn(f"{len(bad)} of {len(rows)} pictures could not be made by {generator.name}, see items.reason; the first: {bad[0]}")
     return ImageSet(items, out)
 
+
+
+# %% ../nbs/02_generate.ipynb #928780e8
 def dry_run(images: ImageSet, generator, n: int = 1, out: Path = None, seed: int = 0, only: dict = None # all as for `augment`
 ) -> pd.DataFrame: # by label: sources, wanted, there, to_make; and what the generator estimates, if it can
     "What `augment` would do: nothing is fitted, made, paid for or written"
@@ -354,9 +361,18 @@ def _steps(nets, optimizer, x, y, values):
     return step, tf.function(loss)
 
 # %% ../nbs/02_generate.ipynb #c5b58e13
-class CVAE:
+class Learnt:
+    "What generators have in common that learn from the pictures at hand: `settings` names their parameters, `_compiled` gives their networks"
+    origin, concurrency, fitted, fitted_on = "generated", 1, False, None
+    @property
+    def params(self) -> dict:
+        "All that decides its pictures, apart from what it is fitted on"
+        return {k: getattr(self, k) for k in self.settings}
+    def __repr__(self): return f"{type(self).__name__}({', '.join(f'{k}={v}' for k, v in self.params.items())}), {'' if self.fitted else 'not yet '}fitted"
+
+class CVAE(Learnt):
     "Label-conditional convolutional variational autoencoder, fitted on the pictures at hand"
-    name, origin, concurrency = "cvae", "generated", 1
+    name, settings = "cvae", ("size", "spread", "latent", "steps", "batch", "rate", "grain", "warmup", "validation", "seed")
     def __init__(self,
         size: int = None, # side of the square it works on, pixels: a multiple of 16 from 32 to 128. None: 32 for pictures up to that, else 64
         spread: float = 1., # 0: the source's reconstruction, 1: from its posterior, 2: from the prior, any picture of the label; and between
@@ -377,20 +393,13 @@ class CVAE:
         for what, value in dict(rate=rate, grain=grain).items():
             if not value > 0: raise BadSetting(f"{what}={value}: it must be over 0")
         self.size, self.spread, self.latent, self.steps, self.batch, self.rate, self.grain, self.warmup, self.validation, self.seed = size, spread, latent, steps, batch, rate, grain, warmup, validation, seed
-        self.fitted, self.fitted_on = False, None
-    
-    @property
-    def params(self) -> dict:
-        "All that decides its pictures, apart from what it is fitted on"
-        return {k: getattr(self, k) for k in ("size", "spread", "latent", "steps", "batch", "rate", "grain", "warmup", "validation", "seed")}
-    def __repr__(self): return f"CVAE({', '.join(f'{k}={v}' for k, v in self.params.items())}), {'' if self.fitted else 'not yet '}fitted"
 
 # %% ../nbs/02_generate.ipynb #69f3ee3e
 @patch
 def _shape(self: CVAE): return dict(size=self.side, channels=self.channels, classes=len(self.labels), latent=self.latent, widths=(24, 48, 96))
 
 @patch
-def __getstate__(self: CVAE): return {k: v for k, v in self.__dict__.items() if k != "_nets"}
+def __getstate__(self: Learnt): return {k: v for k, v in self.__dict__.items() if k != "_nets"}
 
 @patch
 def _compiled(self: CVAE):
@@ -409,6 +418,17 @@ def _kept_back(images, share, seed):
     try: back = images.items.path.isin(images.split(share, seed)[1].items.path)
     except BadSetting: raise BadSetting(f"validation={share}: {len(images)} pictures are too few to keep some back; leave it out") from None
     return np.flatnonzero(~back), np.flatnonzero(back)
+
+@patch
+def _prepare(self: Learnt, images): # images in an order of their own, x uint8 [n, side, side, channels], y int [n]
+    "What to learn from; sets side, labels and channels"
+    if not len(images): raise BadSetting(f"{type(self).__name__} has no pictures to be fitted on; give it a set with some in use")
+    images = ImageSet(images.kept.sort_values(["sha256", "label"]), images.root)
+    self.side = self.size or (32 if np.median(images.items[["width", "height"]].max(axis=1)) <= 32 else 64)
+    self.labels, (x, y) = images.labels, images.arrays(self.side)
+    if (x == x[..., :1]).all(): x = x[..., :1]
+    self.channels = x.shape[-1]
+    return images, x, y
 
 @patch
 def _learn(self: CVAE, x, y, learn, back, steps):
@@ -434,12 +454,7 @@ def _learn(self: CVAE, x, y, learn, back, steps):
 @patch
 def fit(self: CVAE, images: ImageSet) -> CVAE:
     "Learn from `images`: give it the training pictures only"
-    if not len(images): raise BadSetting("CVAE has no pictures to be fitted on; give it a set with some in use")
-    images = ImageSet(images.kept.sort_values(["sha256", "label"]), images.root)
-    self.side = self.size or (32 if np.median(images.items[["width", "height"]].max(axis=1)) <= 32 else 64)
-    self.labels, (x, y) = images.labels, images.arrays(self.side)
-    if (x == x[..., :1]).all(): x = x[..., :1]
-    self.channels = x.shape[-1]
+    images, x, y = self._prepare(images)
     learn, back = _kept_back(images, self.validation, self.seed)
     steps = self.steps or int(np.clip(25 * len(learn) / self.batch, 150, 300))
     self.weights, self.fitted, self.fitted_on = self._learn(x, y, learn, back, steps), True, images.digest
@@ -448,17 +463,22 @@ def fit(self: CVAE, images: ImageSet) -> CVAE:
 
 # %% ../nbs/02_generate.ipynb #f191eaba
 @patch
+def _one_hot(self: Learnt, label): # float32 [1, classes]
+    kind = type(self).__name__
+    if not self.fitted: raise SynthnbError(f"this {kind} has not learnt anything yet; fit it first: {kind}().fit(images)")
+    if label not in self.labels: raise BadSetting(f"this {kind} was not fitted on the label {label!r}, only on {', '.join(self.labels)}")
+    return np.eye(len(self.labels), dtype=np.float32)[[self.labels.index(label)]]
+
+@patch
 def _posterior(self: CVAE, image: Image.Image, label: str):
     "(mean, standard deviation, one-hot label) for a picture"
-    if not self.fitted: raise SynthnbError("this CVAE has not learnt anything yet; fit it first: CVAE().fit(images)")
-    if label not in self.labels: raise BadSetting(f"this CVAE was not fitted on the label {label!r}, only on {', '.join(self.labels)}")
+    y = self._one_hot(label)
     x = np.asarray(image.convert("RGB").resize((self.side, self.side), Image.BILINEAR), np.float32)[None, ..., :self.channels] / 255
-    y = np.eye(len(self.labels), dtype=np.float32)[[self.labels.index(label)]]
     mu, log_var = (v.numpy() for v in self._compiled()[0](x, y))
     return mu, np.exp(np.clip(log_var, -10, 4) / 2), y
 
 @patch
-def _decode(self: CVAE, z, y, size):
+def _decode(self: Learnt, z, y, size):
     "PIL images of `size` from z [n, latent]; always four at once, so that one program serves all and a picture does not depend on n"
     pad = -len(z) % 4
     z, y = np.pad(z, ((0, pad), (0, 0))).astype(np.float32), np.repeat(y, 4, 0)
@@ -485,7 +505,7 @@ def reconstruct(self: CVAE, image: Image.Image, label: str) -> Image.Image:
     return self._decode(mu, y, image.size)[0]
 
 # %% ../nbs/02_generate.ipynb #780d63d2
-_elsewhere = dict(OpenAIImages="images_api", Diffusers="diffusion", PGGAN="gan")
+_elsewhere = dict(OpenAIImages="images_api", Diffusers="diffusion", PGGAN="gan", StyleTransfer="styletransfer")
 
 def __getattr__(name):
     if name not in _elsewhere: raise AttributeError(f"module 'synthnb.generate' has no attribute {name!r}")

@@ -100,13 +100,13 @@ class Ledger:
                 lock = self._lock("turn").acquire()
             except OSError as e: raise BadSetting(f"cannot write in {self.folder} ({e.strerror}); choose another folder as store") from None
             with lock:
-                self.look()
+                self._catch_up()
                 yield
 
     def look(self) -> list: # rows
         "What was written up to now; nothing is locked or written"
         with self.turn:
-            for path in self.folder.glob("*.jsonl"): self._catch_up(path)
+            self._catch_up()
             return [dict(row) for row in self.rows.values()]
 
 # %% ../nbs/02a_openai.ipynb #366a2ba5
@@ -124,8 +124,12 @@ def _apply(self: Ledger, line, journal):
     else: self.open.pop(line["id"], None)
 
 @patch
-def _catch_up(self: Ledger, path):
-    "Read what other processes have appended; a line that a kill cut short is none"
+def _catch_up(self: Ledger):
+    for path in self.folder.glob("*.jsonl"): self._read_on(path)
+
+@patch
+def _read_on(self: Ledger, path):
+    "Read what another process has appended; a line that a kill cut short is none"
     if self.journal and path.name == self.journal[0]: return
     seen = self.read.get(path.name, 0)
     if path.stat().st_size == seen: return

@@ -162,8 +162,10 @@ def _scan(root, listing, max_pixels, at_once=20_000):
     return pd.concat([d for d in done if len(d)]).reindex(listing.index)
 
 # %% ../nbs/00_data.ipynb #4a75a4c2
-def _classes(listing):
-    "Part and label of each path; pictures that lie in no class folder are a problem, other files there are dropped"
+def _classes(listing, one=None):
+    "Part and label of each path; pictures that lie in no class folder are a problem, other files there are dropped. Or all have `one` label"
+    is_picture = listing.index.str.lower().str.endswith(tuple(Image.registered_extensions()))
+    if one: return listing[is_picture | (listing.problem != "")].assign(part="", label=one)
     parts = listing.index.str.split("/", n=2)
     both = {p[0] for p in parts if len(p) > 2} & {"train", "test"}
     part = np.array([p[0] if p[0] in both else "" for p in parts])
@@ -172,7 +174,7 @@ def _classes(listing):
     listing = listing.assign(part=part, label=label)
     loose = (listing.label == "") & (listing.problem == "")
     listing.loc[loose, ["problem", "detail"]] = "in no class folder", "move it into the folder of its class"
-    return listing[~loose | listing.index.str.lower().str.endswith(tuple(Image.registered_extensions()))]
+    return listing[~loose | is_picture[part != ""] if both else ~loose | is_picture]
 
 @patch(cls_method=True)
 def from_folder(cls: ImageSet, 
@@ -180,20 +182,21 @@ def from_folder(cls: ImageSet,
     strict: bool = False, # raise on the first picture that cannot be used, instead of marking it
     links: bool = False, # take links that lead out of the folder
     max_pixels: int = MAX_PIXELS, # a picture with more is a decompression bomb
-    min_side: int = MIN_SIDE # a picture with a shorter side is too small, pixels
+    min_side: int = MIN_SIDE, # a picture with a shorter side is too small, pixels
+    label: str = None # the label of all pictures, at whatever depth; None: the names of the class folders
 ) -> ImageSet: # rows sorted by path
     "Scan a folder of class folders"
     root = place(root)
     if not root.is_dir(): raise NotFound(f"there is no folder {root}; give one that has a folder of pictures for each class")
     listing = _listing(root, links)
-    listing = _classes(listing) if len(listing) else listing.assign(label="")
+    listing = _classes(listing, label) if len(listing) else listing.assign(label="")
     if not (listing.label != "").any(): raise NotFound(f"{root} has no folder with pictures in it; make one folder for each class: {root/'cats'/'1.jpg'}, …")
     found = _scan(root, listing, max_pixels)
     small = (found.problem == "") & (found[["width", "height"]].min(axis=1) < min_side)
     found.loc[small, ["problem", "detail"]] = "too small", f"a side has fewer than {min_side} pixels"
     items = _items(found.assign(label=listing.label, part=listing.part))
     _say_bad(items, root, strict)
-    _say_empty(items, root)
+    if not label: _say_empty(items, root)
     return cls(items, root)
 
 def _items(found):

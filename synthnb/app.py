@@ -109,6 +109,7 @@ def _making_options(parser, out):
     parser.add_argument("--seed", type=int, default=0, help="the number that decides them, where a generator has one (default 0)")
     parser.add_argument("--dry-run", action="store_true", help="say what would be made, and what it would cost, and make nothing")
 
+# %% ../nbs/08_app.ipynb #ff80c913
 def _parser():
     parser = argparse.ArgumentParser("synthnb", description="Do synthetic pictures help a classifier, and how sure can one be?")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")

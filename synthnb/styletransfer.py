@@ -134,7 +134,7 @@ def _page(rows, heads, side):
 
 def _jpeg(image):
     file = io.BytesIO()
-    image.save(file, "JPEG", quality=80)
+    image.save(file, "JPEG", quality=75)
     return file.getvalue()
 
 def sheet(

@@ -141,7 +141,7 @@ def write_atomic(path: Path, data: bytes) -> Path:
     "Write `data` to `path` in one step, so that no reader and no kill ever sees a part of it"
     path, tmp = place(path), None
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        if not (is_local(path) and path.parent.is_dir()): path.parent.mkdir(parents=True, exist_ok=True)
         if not is_local(path):
             path.write_bytes(data)
             return path

@@ -45,6 +45,8 @@ _xmp = '''<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>
 </rdf:Description></rdf:RDF></x:xmpmeta>
 <?xpacket end="r"?>'''
 
+def _json(maker): return json.dumps(maker, sort_keys=True, default=str)
+
 def sign(
     image: Image.Image,
     maker: dict, # how it was made; JSON-able
@@ -52,8 +54,7 @@ def sign(
     kind: str = "trainedAlgorithmicMedia" # IPTC digital source type
 ) -> bytes: # the file
     "`image` as a file that carries `maker` in its XMP block"
-    text = json.dumps(maker, sort_keys=True, default=str)
-    xmp = _xmp.format(tool=html.escape(f"synthnb {maker.get('version', '')} {maker.get('generator', '')}"), kind=kind, maker=html.escape(text))
+    xmp = _xmp.format(tool=html.escape(f"synthnb {maker.get('version', '')} {maker.get('generator', '')}"), kind=kind, maker=html.escape(_json(maker)))
     image, file = image.convert("RGB"), io.BytesIO()
     image.info = {}
     if suffix == ".jpg": image.save(file, "JPEG", quality=95, subsampling=0, xmp=xmp.encode())
@@ -142,7 +143,7 @@ def _ask(generator, image, label, n, seed, missing):
 # %% ../nbs/02_generate.ipynb #077a8efe
 def _failed(row, name, maker, reason, unfinished=False): 
     maker = dict(maker, wanted=name, **(dict(unfinished=True) if unfinished else {}))
-    return dict(row, path="", origin=name.split("/")[0], maker=json.dumps(maker, sort_keys=True, default=str),
+    return dict(row, path="", origin=name.split("/")[0], maker=_json(maker),
                 sha256="", width=0, height=0, kept=False, reason=reason)
 
 def _make(
@@ -174,8 +175,9 @@ def _keep(row, name, picture, maker, generator, root, reason):
     if picture is None: return _failed(row, name, maker, reason)
     maker = {**maker, **picture.info["maker"]} if isinstance(picture.info.get("maker"), dict) else maker
     kind = getattr(generator, "source_type", _kinds.get(name.split("/")[0], _kinds["generated"]))
-    write_atomic(root/name, sign(picture, maker, Path(name).suffix, kind))
-    return dict(row, path=name, origin=name.split("/")[0], reason="", kept=True, **signature(root/name))
+    file = sign(picture, maker, Path(name).suffix, kind)
+    write_atomic(root/name, file)
+    return dict(row, path=name, origin=name.split("/")[0], reason="", kept=True, maker=_json(maker), sha256=hashlib.sha256(file).hexdigest())
 
 # %% ../nbs/02_generate.ipynb #8ead479d
 def _of_missing(items, what): 

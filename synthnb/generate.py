@@ -177,7 +177,7 @@ def _keep(row, name, picture, maker, generator, root, reason):
     kind = getattr(generator, "source_type", _kinds.get(name.split("/")[0], _kinds["generated"]))
     file = sign(picture, maker, Path(name).suffix, kind)
     write_atomic(root/name, file)
-    return dict(row, path=name, origin=name.split("/")[0], reason="", kept=True, maker=_json(maker), sha256=hashlib.sha256(file).hexdigest())
+    return dict(row, path=name, origin=name.split("/")[0], reason="", kept=True, maker=_json(maker), sha256=hashlib.sha256(file).hexdigest(), width=picture.width, height=picture.height)
 
 # %% ../nbs/02_generate.ipynb #8ead479d
 def _of_missing(items, what): 

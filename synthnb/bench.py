@@ -260,7 +260,7 @@ def _style_ways(root, n, styles, pairs, bare, size):
         "the network alone, a session for each core": (bare, partial(network, [st._transform.__wrapped__() for _ in range(cores())]))}
 
 def style_speed(
-    rounds: int = 9, n: int = 40, styles: int = 9, # each of `n` pictures in every style
+    rounds: int = 7, n: int = 60, styles: int = 9, # each of `n` pictures in every style
     pairs: int = 12, # in the study's way
     bare: int = 240, # pictures that the network alone makes
     size: int = 128 # side of the pictures, pixels

@@ -18,7 +18,7 @@ from PIL import Image, ImageDraw
 
 from .data import BadSetting, NotFound, cores, read_image, seeded
 from .encoder import classify
-from .files import embedded
+from .files import embedded, to_rgb
 
 # %% ../nbs/03_styletransfer.ipynb #9e676523
 _sha256 = dict(predict="d832a92a6afc170510252cc5b65836fcf8354909e6f17cf02f8960f4e054a20d",
@@ -51,15 +51,17 @@ def _run(session, *inputs):
 def _predict(): return _session(_weights("predict"))
 
 # %% ../nbs/03_styletransfer.ipynb #340c4c17
+def _rgb(image): return image if image.mode == "RGB" else to_rgb(image)
+
 def _floats(image):
     "PIL picture → float32 [1, height, width, 3] in 0..1"
-    return np.asarray(image.convert("RGB"), np.float32)[None] / 255
+    return np.asarray(_rgb(image), np.float32)[None] / 255
 
 def _square(image):
     "The square in a picture's middle, 256×256"
     side = min(image.size)
     left, top = (image.width - side) // 2, (image.height - side) // 2
-    return image.convert("RGB").resize((256, 256), Image.BILINEAR, (left, top, left + side, top + side))
+    return _rgb(image).resize((256, 256), Image.BILINEAR, (left, top, left + side, top + side))
 
 _known = {} # vectors by the sha256 of their squares
 
@@ -102,7 +104,7 @@ def _resized(image, size): return image if image.size == size else image.resize(
 def _paint(x, vector):
     "The embedded network: float32 [1, height, width, 3] in 0..1 of any size, and a style vector → the same repainted"
     h, w = x.shape[1:3]
-    x = np.pad(x, ((0, 0), (0, -h % 4), (0, -w % 4), (0, 0)), mode="reflect")
+    if h % 4 or w % 4: x = np.pad(x, ((0, 0), (0, -h % 4), (0, -w % 4), (0, 0)), mode="reflect")
     return _run(_transform(), x, np.asarray(vector, np.float32).reshape(1, 1, 1, 100))[:, :h, :w]
 
 def stylize(
@@ -114,7 +116,7 @@ def stylize(
     paint = _paint # the network
 ) -> Image.Image: # of the picture's proportions
     "Repaint a picture in a style"
-    image = image.convert("RGB")
+    image = _rgb(image)
     target = _scaled(*image.size, output_size) if output_size else image.size
     y = paint(_floats(_resized(image, _working_size(*target, size))), vector)[0]
     made = _resized(Image.fromarray((y * 255).clip(0, 255).round().astype(np.uint8)), target)
@@ -124,7 +126,7 @@ def stylize(
 # %% ../nbs/03_styletransfer.ipynb #10b614fe
 def _page(rows, heads, side):
     "Rows of pictures, each `side` pixels high, with words above the columns"
-    tiles = [[_resized(p.convert("RGB"), (round(p.width * side / p.height), side)) for p in row] for row in rows]
+    tiles = [[_resized(_rgb(p), (round(p.width * side / p.height), side)) for p in row] for row in rows]
     widths, top = [max(t.width for t in column) + 4 for column in zip(*tiles)], 14 if heads else 0
     page = Image.new("RGB", (sum(widths), top + (side + 4) * len(rows)), "white")
     for j, w in enumerate(widths):
@@ -416,7 +418,7 @@ def explore(
     before, after = widgets.Image(format="jpeg"), widgets.Image(format="jpeg")
     def paint(change=None):
         image = pictures[picture.value]
-        image = _resized(image.convert("RGB"), _scaled(*image.size, size))
+        image = _resized(_rgb(image), _scaled(*image.size, size))
         before.value, after.value = _jpeg(image), _jpeg(stylize(image, *_toward(image, [known[style.value]], strength.value), preserve_color=color.value))
     for control in (picture, style, strength, color): control.observe(paint, "value")
     paint()

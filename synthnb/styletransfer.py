@@ -30,10 +30,10 @@ def _weights(name):
 
 # %% ../nbs/03_styletransfer.ipynb #f3d1aecb
 def _providers():
-    "Where networks can run, the fastest first; Apple's CoreML is not among them: it wants sizes that do not change"
+    "Where networks can run, the fastest first; not Apple's CoreML, which wants sizes that do not change, nor DirectML, which takes one picture at a time"
     import onnxruntime as ort
     there = ort.get_available_providers()
-    return [p for p in ("CUDAExecutionProvider", "MIGraphXExecutionProvider", "ROCMExecutionProvider", "DmlExecutionProvider", "CPUExecutionProvider") if p in there]
+    return [p for p in ("CUDAExecutionProvider", "MIGraphXExecutionProvider", "ROCMExecutionProvider", "CPUExecutionProvider") if p in there]
 
 def _session(model):
     "An onnxruntime session for the bytes of a model"

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from . import analysis, generate  # analysis gives Experiment its compare and report
 from .data import BadSetting, ImageSet, NotFound, SynthnbError, cores, datasets, load
-from .experiment import ARMS, Experiment, study_arms
+from .experiment import ARMS, Experiment, study_arms, _quiet
 from .generate import augment
 
 # %% ../nbs/08_app.ipynb #a4857313
@@ -93,7 +93,7 @@ def _many(text):
 def _stylize_options(parser):
     "Those of `synthnb stylize`; what is not given has the default of `StyleTransfer`"
     parser.add_argument("data", metavar="FOLDER", help="a folder of pictures, or with a folder for each class; or a data set's name")
-    parser.add_argument("--styles", type=lambda text: text.split(","), metavar="A,B,…", help="names of the bank, files of pictures, mixtures as in udnie+great_wave (default: the whole bank)")
+    parser.add_argument("--styles", type=lambda text: [s.strip() for s in text.split(",") if s.strip()], metavar="A,B,…", help="names of the bank, files of pictures, mixtures as in udnie+great_wave (default: the whole bank)")
     parser.add_argument("--strength", type=float, metavar="S", help="0 (the picture's own style) to 1 (the painting's, default)")
     parser.add_argument("--size", type=int, metavar="PX", help="longer side in the network; small ones give broad strokes (default: the copy's own, but at most 512)")
     parser.add_argument("--output-size", type=int, metavar="PX", help="longer side of the copies (default: the pictures' own)")
@@ -151,15 +151,29 @@ def _generate(data, generator, options, n, out, seed, dry_run):
 
 def _only(images): return dict(origin="real") | (dict(part="train") if "train" in set(images.kept.part) else {})
 
+def _pictures(data):
+    "A data set, or a plain folder of pictures"
+    try: return load(data)
+    except NotFound:
+        if not Path(data).is_dir(): raise
+        return ImageSet.from_folder(data, label=Path(data).resolve().name)
+
+def _load_quietly():
+    "TensorFlow, without what it says while it loads"
+    with _quiet():
+        import tensorflow as tf
+        tf.constant(0.)
+
 def _stylize(data, n, out, seed, dry_run, **options):
     _beside(out, data)
     maker = generate.StyleTransfer(**{k: v for k, v in options.items() if v is not None})
-    is_flat = Path(data).is_dir() and not (Path(data)/"manifest.parquet").exists() and not any(p.is_dir() for p in Path(data).iterdir())
-    images = ImageSet.from_folder(data, label=Path(data).resolve().name) if is_flat else load(data)
+    images = _pictures(data)
+    if not len(images): raise NotFound(f"none of the {len(images.items)} pictures of {data} can be used: {images.items.reason.iat[0]}")
+    if options["keep"] is not None or maker.hub: _load_quietly()
     if not maker.fitted:
         generate.prepare(images, maker, _only(images))
         print(maker.shares.to_string(), end="\n\n")
-    _make(images, maker, n or (3 if maker.random else len(maker.styles)), out, seed, dry_run)
+    _make(images, maker, n if n is not None else 3 if maker.random else len(maker.styles), out, seed, dry_run)
 
 def _make(images, maker, n, out, seed, dry_run):
     only = _only(images)

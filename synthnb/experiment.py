@@ -18,7 +18,7 @@ from fastcore.basics import patch
 import synthnb
 from .data import BadSetting, ImageSet, LeakError, NotFound, SynthnbError, cores, parts, seeded, shared, write_atomic, write_manifest, _parquet
 from .files import Unfinished, locked
-from .generate import augment, check_generator, copies, _of_missing
+from .generate import augment, check_generator, copies, refuse_shown, _of_missing
 from .model import Recipe, cnn, fit, predict
 from .styletransfer import StyleTransfer
 
@@ -54,7 +54,7 @@ def study_arms(
     makers = dict(original=[], generated=[(generator, n)], stylized=[(StyleTransfer(), n)], combined=[(generator, n), (StyleTransfer(), 1)])
     for name in names:
         if name not in makers: raise BadSetting(f"there is no arm {name!r}; choose among {', '.join(ARMS)}")
-    if {"stylized", "combined"} & set(names): StyleTransfer().draw(n, 0)  # raises where there are fewer styles
+    if {"stylized", "combined"} & set(names): check_generator(StyleTransfer(), n)
     return [Arm(name, makers[name]) for name in names]
 
 # %% ../nbs/06_experiment.ipynb #3b496c76
@@ -77,10 +77,10 @@ def _makers_fit(arms, test):
     known = {}
     for generator, n in (m for arm in arms for m in arm.makers):
         same = known.setdefault(json.dumps(_maker(generator, n) | dict(n=0), sort_keys=True, default=str), generator)
-        if same is not generator and vars(same) != vars(generator) and not getattr(generator, "params", None): 
+        if same is not generator and not getattr(generator, "params", None) and vars(same) != vars(generator): 
             raise BadSetting(f"two different generators are both called {generator.name!r}; give them names of their own, or `params` that differ")
         if getattr(generator, "fitted_on", None): raise BadSetting(f"the generator {generator.name!r} is fitted already, on pictures that may be held out here; give a new one: every replicate fits it on its own")
-        if set(getattr(generator, "read", ())) & set(test.kept.sha256): raise LeakError(f"the generator {generator.name!r} was given a held-out picture to learn from; give it another")
+        refuse_shown(generator, test)
 
 def refuse_leaks(train: ImageSet, test: ImageSet, near: bool = False):
     "Raise `LeakError`, naming the pictures, if a held-out picture, one derived from it or (with `near`) a near-duplicate of it is in `train`"

@@ -20,7 +20,8 @@ from fastcore.basics import patch
 from PIL import Image, ImageOps
 
 from .data import ImageSet
-from .files import BadImage, BadSetting, NotFound, SynthnbError, Unfinished, cache, place, read_image, seeded, write_atomic
+from .duplicates import fingerprint
+from .files import BadImage, BadSetting, NotFound, SynthnbError, Unfinished, cache, place, read_image, seeded, to_rgb, write_atomic
 
 # %% ../nbs/02a_openai.ipynb #2f95a1fb
 _dollars = dict(text=5., image=8., output=30.) # for a million tokens, November 2026
@@ -235,8 +236,8 @@ class OpenAIImages:
         self.store, self._key, self._now = Path(store or cache()/"answers"), api_key, None
         self.prices = prices or (PRICES.get(re.sub(r"-\d{4}-\d\d-\d\d$", "", model)) if self.official else None)
         references = [references] if isinstance(references, (str, os.PathLike, Image.Image)) else list(references)
-        self.references = [_sendable(r if isinstance(r, Image.Image) else read_image(r)) for r in references]
-        self.read = [hashlib.sha256(place(r).read_bytes()).hexdigest() for r in references if not isinstance(r, Image.Image)]
+        references = [r if isinstance(r, Image.Image) else read_image(r) for r in references]
+        self.references, self.shown = [_sendable(r) for r in references], [fingerprint(to_rgb(r)).tobytes() for r in references]
         self._check()
 
     @property

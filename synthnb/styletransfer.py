@@ -6,19 +6,24 @@
 __all__ = ['style_vector', 'stylize', 'sheet', 'style_bank', 'StyleTransfer', 'label_kept', 'style_gallery', 'explore']
 
 # %% ../nbs/03_styletransfer.ipynb #5fc7ab60
-import hashlib, io, warnings
-from functools import lru_cache
+import hashlib, io, os, warnings
+from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache, partial, wraps
 from importlib import resources
+from numbers import Real
 from pathlib import Path
+from threading import Lock
 
 import numpy as np
 import pandas as pd
 from fastcore.basics import patch
 from PIL import Image, ImageDraw
 
-from .data import BadSetting, NotFound, cores, read_image, seeded
+from .data import BadSetting, LeakError, NotFound, SynthnbError, cores, read_image, seeded
+from .duplicates import fingerprint
 from .encoder import classify
 from .files import embedded, to_rgb
+from .generate import check_generator
 
 # %% ../nbs/03_styletransfer.ipynb #9e676523
 _sha256 = dict(predict="d832a92a6afc170510252cc5b65836fcf8354909e6f17cf02f8960f4e054a20d",
@@ -47,21 +52,34 @@ def _session(model):
 def _run(session, *inputs):
     return session.run(None, {i.name: x for i, x in zip(session.get_inputs(), inputs)})[0]
 
-@lru_cache(None)
+def _once(make):
+    "`lru_cache`, but two threads that come first do not both make it"
+    lock, cached = Lock(), lru_cache(None)(make)
+    @wraps(make)
+    def get(*args):
+        with lock: return cached(*args)
+    return get
+
+@_once
 def _predict(): return _session(_weights("predict"))
 
 # %% ../nbs/03_styletransfer.ipynb #340c4c17
-def _rgb(image): return image if image.mode == "RGB" else to_rgb(image)
+def _rgb(image):
+    "A picture as it would be read from its file; also a path"
+    if not isinstance(image, Image.Image):
+        if not isinstance(image, (str, os.PathLike)): raise BadSetting(f"a picture is a PIL picture or a path, not {type(image).__name__}; Image.fromarray makes one of an array")
+        return read_image(image)
+    return image if image.mode == "RGB" and not image.info else to_rgb(image)
 
 def _floats(image):
-    "PIL picture → float32 [1, height, width, 3] in 0..1"
-    return np.asarray(_rgb(image), np.float32)[None] / 255
+    "RGB picture → float32 [1, height, width, 3] in 0..1"
+    return np.asarray(image, np.float32)[None] / 255
 
 def _square(image):
     "The square in a picture's middle, 256×256"
     side = min(image.size)
     left, top = (image.width - side) // 2, (image.height - side) // 2
-    return _rgb(image).resize((256, 256), Image.BILINEAR, (left, top, left + side, top + side))
+    return image.resize((256, 256), Image.BILINEAR, (left, top, left + side, top + side))
 
 _known = {} # vectors by the sha256 of their squares
 
@@ -69,15 +87,16 @@ def style_vector(
     image: Image.Image # a painting, or any picture; also a path
 ) -> np.ndarray: # float32 [100]
     "What Magenta's network takes to be the style of a picture"
-    square = _square(image if isinstance(image, Image.Image) else read_image(image))
+    square = _square(_rgb(image))
     key = hashlib.sha256(square.tobytes()).digest()
-    if key not in _known:
+    v = _known.get(key)
+    if v is None:
         if len(_known) >= 10_000: _known.clear()
-        _known[key] = _run(_predict(), _floats(square)).ravel()
-    return _known[key].copy()
+        v = _known[key] = _run(_predict(), _floats(square)).ravel()
+    return v.copy()
 
 # %% ../nbs/03_styletransfer.ipynb #48913aaa
-@lru_cache(None)
+@_once
 def _transform():
     import onnx
     model = onnx.load_from_string(_weights("transform"))
@@ -88,16 +107,17 @@ def _transform():
 # %% ../nbs/03_styletransfer.ipynb #3a93c28c
 _ample, _least = 96, 64 # shorter side in the network, pixels: by itself, and when asked for less
 _most = 512 # longer side, unless asked for more
+_bound = 4096 # longer side, only to make the shorter long enough
 
-def _scaled(width, height, longer):
+def _scaled(width, height, longer, least=1):
     "Width and height of the same proportions"
     scale = longer / max(width, height)
-    return max(1, round(width * scale)), max(1, round(height * scale))
+    return max(least, round(width * scale)), max(least, round(height * scale))
 
 def _working_size(width, height, size):
     longer = size or min(max(width, height), _most)
     least = _least if size else _ample
-    return _scaled(width, height, max(longer, least * max(width, height) / min(width, height)))
+    return _scaled(width, height, max(longer, min(_bound, least * max(width, height) / min(width, height))), 8)
 
 def _resized(image, size): return image if image.size == size else image.resize(size, Image.BICUBIC)
 
@@ -126,11 +146,11 @@ def stylize(
 # %% ../nbs/03_styletransfer.ipynb #10b614fe
 def _page(rows, heads, side):
     "Rows of pictures, each `side` pixels high, with words above the columns"
-    tiles = [[_resized(_rgb(p), (round(p.width * side / p.height), side)) for p in row] for row in rows]
+    tiles = [[_resized(_rgb(p), (max(1, round(p.width * side / p.height)), side)) for p in row] for row in rows]
     widths, top = [max(t.width for t in column) + 4 for column in zip(*tiles)], 14 if heads else 0
     page = Image.new("RGB", (sum(widths), top + (side + 4) * len(rows)), "white")
     for j, w in enumerate(widths):
-        if heads: ImageDraw.Draw(page).text((sum(widths[:j]), 0), heads[j][:w // 6], fill="black")
+        if heads and j < len(heads): ImageDraw.Draw(page).text((sum(widths[:j]), 0), heads[j][:w // 6], fill="black")
         for i, row in enumerate(tiles): page.paste(row[j], (sum(widths[:j]), top + i * (side + 4)))
     return page
 
@@ -189,22 +209,32 @@ def _parsed(style):
     is_sum = isinstance(style, str) and "+" in style and not Path(style).is_file()
     return dict.fromkeys(map(str.strip, style.split("+")), 1) if is_sum else style
 
-def _read(style):
-    "sha256 of the files that a style is read from, so that a held-out picture can be found among them"
-    parts = style if isinstance(style := _parsed(style), dict) else [style]
-    return [hashlib.sha256(Path(s).read_bytes()).hexdigest() for s in parts if isinstance(s, (str, Path)) and str(s) not in _bank().index and Path(s).is_file()]
+def _shown(style):
+    "Fingerprints of the pictures that a style is taken from, so that a held-out one is found among them"
+    if isinstance(style := _parsed(style), dict): return [print_ for part in style for print_ in _shown(part)]
+    is_picture = isinstance(style, (Image.Image, Path)) or isinstance(style, str) and style not in _bank().index
+    return [fingerprint(_rgb(style)).tobytes()] if is_picture else []
 
 def _mixture(weights):
     "(name, vector) of a mixture"
     try: total = sum(weights.values())
     except TypeError: total = 0
-    if not total > 0 or min(weights.values()) < 0: raise BadSetting(f"{weights} is no mixture; give each style a weight above 0: {{'udnie': .7, 'great_wave': .3}}")
-    parts = [(w / total, *_style(style)) for style, w in weights.items()]
-    return "+".join(name if len({*weights.values()}) == 1 else f"{w:.2g}*{name}" for w, name, _ in parts), sum(np.float32(w) * v for w, _, v in parts)
+    if not 0 < total < np.inf or min(weights.values()) < 0: raise BadSetting(f"{weights} is no mixture; give each style a weight above 0: {{'udnie': .7, 'great_wave': .3}}")
+    parts = sorted(((w / total, *_style(style)) for style, w in weights.items()), key=lambda part: part[1])
+    return "+".join(name if len({*weights.values()}) == 1 else f"{w:.3g}*{name}" for w, name, _ in parts), sum(np.float32(w) * v for w, _, v in parts)
 
 def _digest(vector): return hashlib.sha256(vector.tobytes()).hexdigest()[:8]
 
 # %% ../nbs/03_styletransfer.ipynb #08a42020
+def _check_settings(shares, sides, switches):
+    "Raise for a share outside 0..1, a side that is too small, or a switch that is neither on nor off"
+    for name, x in shares.items():
+        if not (x is None and name == "keep" or isinstance(x, Real) and not isinstance(x, bool) and 0 <= x <= 1): raise BadSetting(f"{name}={x!r}: it is a number from 0 to 1")
+    for name, x in sides.items():
+        if x is not None and (isinstance(x, bool) or not isinstance(x, (int, np.integer)) or x < _least): raise BadSetting(f"{name}={x!r}: give a whole number of pixels, at least {_least}; smaller pictures keep their size anyway")
+    for name, x in switches.items():
+        if not isinstance(x, bool): raise BadSetting(f"{name}={x!r}: give True or False")
+
 class StyleTransfer:
     "A generator of stylized copies: Magenta's networks, a style drawn for each copy"
     name, origin, fitted = "styletransfer", "stylized", True
@@ -214,33 +244,37 @@ class StyleTransfer:
         size: int = None, # longer side in the network, pixels (the shorter gets at least 64); None: the copy's own, but at most 512
         output_size: int = None, # longer side of the copies, pixels; None: the pictures' own
         preserve_color: bool = False, # take only light and dark from the style
-        random: bool = False, # a new style for each copy, drawn around those given
+        random: bool = False, # a new style for each copy, drawn around those given (and kept)
         keep: float = None, # leave out styles that leave, on average, less than this share of an ImageNet network's belief in what the pictures show; `fit` finds out. None: leave out none
         hub: str = None, # address at TensorFlow Hub, or folder, of Magenta's own network; None: the one that comes with synthnb
         as_published: bool = False # with `hub`: prepare pictures and styles as the study did
     ):
-        if not 0 <= strength <= 1: raise BadSetting(f"strength={strength}: it lies between 0 (the picture's own style) and 1 (the painting's)")
-        for what, side in dict(size=size, output_size=output_size).items():
-            if side is not None and side < _least: raise BadSetting(f"{what}={side}: give at least {_least} pixels; smaller pictures keep their size anyway")
-        if keep is not None and not 0 <= keep <= 1: raise BadSetting(f"keep={keep}: it is a share, from 0 to 1")
+        _check_settings(dict(strength=strength, keep=keep), dict(size=size, output_size=output_size), dict(preserve_color=preserve_color, random=random, as_published=as_published))
         if isinstance(styles, (str, Path, Image.Image, dict)) or getattr(styles, "ndim", 0) == 1: styles = [styles]
+        if styles is not None and not isinstance(styles, (list, tuple, np.ndarray, pd.Series, pd.Index)): raise BadSetting(f"styles={styles!r}: give a list of names, pictures, files or vectors")
         self.strength, self.size, self.output_size, self.preserve_color, self.random, self.keep = float(strength), size, output_size, preserve_color, random, keep
-        self.hub, self.as_published, self.fitted = hub, as_published, keep is None
+        self.hub, self.as_published, self.fitted = str(hub) if hub else None, as_published, keep is None
+        self.hub_digest = self.hub and _hub_digest(self.hub)
         styles = list(_bank().index if styles is None and not hub else () if styles is None else styles)
         self.given = self.styles = self._named(styles)
-        self.read = [sha for style in styles for sha in _read(style)]
+        self.shown = [print_ for style in styles for print_ in _shown(style)]
 
     def fit(self, images=None): 
         "With `keep`: find out which styles to leave out. Without it there is nothing to learn"
         if not self.fitted: self._judge(images)
         return self
 
+    def __repr__(self): return f"StyleTransfer({', '.join([str(list(self.given)), *(f'{k}={v!r}' for k, v in self.params.items() if k != 'styles' and v not in (None, False))])})"
+
     def _named(self, styles):
         named = [(_hub_style if self.hub else _style)(s) for s in styles]
         if not named: raise BadSetting("a network from the hub needs pictures as styles; give styles=[…]" if self.hub else "styles=[] leaves nothing to draw from; name one, or leave it out for the whole bank")
-        if len(dict(named)) < len(named): raise BadSetting(f"two of the styles {[n for n, _ in named]} have one name; leave one out, or rename its file")
+        for i, (name, v) in enumerate(named):
+            if same := [other for other, w in named[:i] if np.array_equal(v, w)]: raise BadSetting(f"the styles {same[0]!r} and {name!r} are the same; leave one out")
+            if name in dict(named[:i]): raise BadSetting(f"two styles are called {name!r}; rename the file of one")
         if self.random and len(named) < 2: raise BadSetting("random=True draws styles around several; give at least two")
         if self.hub and (self.random or self.strength < 1): raise BadSetting("a network from the hub gives no style vectors, so it has neither strength nor random styles; leave out hub=")
+        if self.as_published and self.size: raise BadSetting("as_published=True has its own size; leave out size=")
         if self.as_published and not self.hub: raise BadSetting("as_published=True is how the study fed the network from the hub; give hub=")
         return dict(named)
 
@@ -249,7 +283,12 @@ class StyleTransfer:
 def params(self: StyleTransfer):
     "Everything that decides the pictures, for JSON"
     settings = {k: getattr(self, k) for k in ("strength", "size", "output_size", "preserve_color", "random", "keep", "as_published")}
-    return dict(styles={name: _digest(v) for name, v in self.given.items()}, **settings, hub=self.hub and _hub_digest(self.hub))
+    return dict(styles={name: _digest(v) for name, v in self.given.items()}, **settings, hub=self.hub_digest)
+
+@patch(as_prop=True)
+def most(self: StyleTransfer):
+    "Different copies of one picture that there can be; None: without end"
+    return None if self.random else len(self.given)
 
 @patch(as_prop=True)
 def concurrency(self: StyleTransfer):
@@ -265,10 +304,9 @@ def _random_style(vectors, seed):
 
 @patch
 def draw(self: StyleTransfer, n: int, seed: int) -> dict: # vectors by name
-    "The styles of a picture's `n` copies"
-    names = list(self.styles)
-    if self.random: return {f"random-{_digest(v)}": v for v in (_random_style(list(self.styles.values()), seeded(seed, "style", k)) for k in range(n))}
-    if n > len(names): raise BadSetting(f"{len(names)} styles{f' (of {len(self.given)}, with keep={self.keep})' if len(self.given) > len(names) else ''} make at most {len(names)} different copies of a picture, not {n}; give more styles, ask for fewer copies, or set random=True")
+    "The styles of a picture's `n` copies, or fewer if there are no more"
+    names = sorted(self.styles)
+    if self.random: return {f"random-{_digest(v)}": v for v in (_random_style([self.styles[name] for name in names], seeded(seed, "style", k)) for k in range(n))}
     return {names[i]: self.styles[names[i]] for i in np.random.default_rng(seeded(seed, "styles")).permutation(len(names))[:n]}
 
 # %% ../nbs/03_styletransfer.ipynb #3897e82f
@@ -277,7 +315,7 @@ def _copy(self: StyleTransfer, image, style, vector):
     "One copy, which says what its style was"
     paint = _hub_paint(self.hub, self.as_published) if self.hub else _paint
     made = stylize(image, vector, self.size, self.output_size, self.preserve_color, paint)
-    made.info["maker"] = dict(style=style, strength=self.strength)
+    made.info["maker"] = dict(style=style)
     return made
 
 @patch
@@ -291,9 +329,12 @@ def vary(self: StyleTransfer,
     label: str = "", # not looked at: style transfer keeps the label
     n: int = 1, # copies; at most as many as there are styles, unless these are random
     seed: int = 0 # decides the styles
-) -> list: # PIL pictures; `info["maker"]` says which style
+) -> list: # PIL pictures; `info["maker"]` says which style. Where `keep` has left too few styles, a `SynthnbError` in place of a picture
     "Stylized copies of a picture"
-    return list(self._copies(image, self.draw(n, seed)))
+    check_generator(self, n)
+    if not self.fitted: raise BadSetting("with keep=, fit it first; `augment` does")
+    copies = list(self._copies(_rgb(image), self.draw(n, seed)))
+    return copies + [SynthnbError(f"with keep={self.keep}, {len(self.styles)} of {len(self.given)} styles are left, and a picture has no more copies; ask for fewer, or keep more")] * (n - len(copies))
 
 # %% ../nbs/03_styletransfer.ipynb #7669bf9a
 def _hub_style(style):
@@ -303,7 +344,7 @@ def _hub_style(style):
         if not Path(style).is_file(): raise NotFound(f"there is no file called {str(style)!r}")
         return Path(style).stem, np.asarray(read_image(style))
     if not isinstance(style, Image.Image): raise BadSetting(f"a network from the hub takes pictures and files as styles, not {type(style).__name__}")
-    return f"picture-{_digest(x := np.asarray(style.convert('RGB')))}", x
+    return f"picture-{_digest(x := np.asarray(_rgb(style)))}", x
 
 def _hub_digest(hub):
     "What stands for the network among the parameters: its address, or for a folder its content"
@@ -311,7 +352,7 @@ def _hub_digest(hub):
     files = [f for f in sorted(Path(hub).rglob("*")) if f.is_file()]
     return hashlib.sha256(b"".join(hashlib.sha256(f.read_bytes()).digest() for f in files)).hexdigest()[:16]
 
-@lru_cache(2)
+@_once
 def _hub(hub):
     import tensorflow_hub
     address = f"https://tfhub.dev/google/{hub}/2" if hub.startswith("magenta/") else hub
@@ -320,7 +361,7 @@ def _hub(hub):
     if not callable(network): raise BadSetting(f"{hub} is a SavedModel, but none that can be called with a content and a style picture")
     return network
 
-@lru_cache(2)
+@_once
 def _hub_paint(hub, as_published):
     "The network as `stylize` wants it"
     import tensorflow as tf
@@ -329,11 +370,22 @@ def _hub_paint(hub, as_published):
     def paint(x, style):
         if as_published: x, style = within(x), tf.nn.avg_pool(within(np.float32(style)[None] / 255), 3, 1, "VALID")
         else: style = _floats(_square(Image.fromarray(style)))
-        return network(tf.constant(x), tf.constant(style))[0].numpy()
+        try: y = network(tf.constant(x), tf.constant(style))[0].numpy()
+        except Exception as e: raise BadSetting(f"{hub} does not take a content and a style picture, as Magenta's network does ({type(e).__name__}); leave out hub=") from None
+        if y.ndim != 4 or y.shape[-1] != 3 or not np.isfinite(y).all(): raise BadSetting(f"{hub} does not give pictures; leave out hub=")
+        return y
     return paint
 
 # %% ../nbs/03_styletransfer.ipynb #d5b2ed10
-def _shown(pictures, labels, classes):
+def _chosen(pictures, most=None):
+    "Pictures by name: those of an ImageSet, a dict, a list, or a single one"
+    if hasattr(pictures, "kept"): pictures = {path: pictures.root/path for path in pictures.kept.path[:most]}
+    elif isinstance(pictures, (Image.Image, str, os.PathLike)): pictures = [pictures]
+    found = {name: _rgb(p) for name, p in (pictures.items() if hasattr(pictures, "items") else ((f"picture {i}", p) for i, p in enumerate(pictures)))}
+    if not found: raise BadSetting("there are no pictures here; give an ImageSet, or a list of PIL pictures or paths")
+    return found
+
+def _seen(pictures, labels, classes):
     "Which ImageNet classes are what a picture shows: bool [n, 1000]; and the network's belief in them together"
     beliefs = np.asarray(classify(pictures))
     if classes is None: own = beliefs >= np.sort(beliefs)[:, [-5]]
@@ -346,12 +398,12 @@ def _shown(pictures, labels, classes):
 
 def _shares(pictures, labels, classes, generators):
     "For each generator a list, by picture, of the shares of belief left by each of its styles"
-    own, before = _shown(pictures, labels, classes)
-    seen = before >= .1 # a share of nothing says nothing
+    own, before = _seen(pictures, labels, classes)
+    seen = before >= (.5 if classes is None else .1) # a share of nothing says nothing: of noise, its five most likely classes get up to .46
     if not seen.any(): raise BadSetting("the ImageNet network recognises none of these pictures; give classes=, or judge the styles by eye")
     if (few := (~seen).sum()): warnings.warn(f"{few} of {len(seen)} pictures are left out, since the ImageNet network does not recognise them")
     def left(generator, i): return (np.asarray(classify(list(generator._copies(pictures[i], generator.given)))) * own[i]).sum(1) / before[i]
-    return [[left(g, i).clip(max=1) for i in np.flatnonzero(seen)] for g in generators]
+    with ThreadPoolExecutor(cores()) as threads: return [[share.clip(max=1) for share in threads.map(partial(left, g), np.flatnonzero(seen))] for g in generators]
 
 def label_kept(
     images, # an ImageSet, or PIL pictures
@@ -361,7 +413,7 @@ def label_kept(
     **options # of `StyleTransfer`
 ) -> pd.DataFrame: # style × strength: 0..1, the share of an ImageNet network's belief in the label that is left, mean over the pictures
     "How far style transfer hides what pictures show"
-    pictures, labels = ([read_image(images.root/p) for p in images.kept.path], list(images.kept.label)) if hasattr(images, "kept") else (list(images), None)
+    pictures, labels = list(_chosen(images).values()), list(images.kept.label) if hasattr(images, "kept") else None
     generators = [StyleTransfer(styles, s, **options) for s in strengths]
     shares = _shares(pictures, labels, classes, generators)
     return pd.DataFrame({s: np.mean(share, axis=0) for s, share in zip(strengths, shares)}, list(generators[0].given)).rename_axis("style").rename_axis("strength", axis=1)
@@ -370,20 +422,16 @@ def label_kept(
 @patch
 def _judge(self: StyleTransfer, images):
     "Leave out the styles that hide what the pictures show"
-    if images is None or not len(images): raise BadSetting("keep= needs pictures to find out which styles to leave out; give fit an image set")
+    if not hasattr(images, "kept") or not len(images): raise BadSetting("keep= needs pictures to find out which styles to leave out; give fit an ImageSet")
+    if (images.kept.part == "test").any(): raise LeakError(f"{(images.kept.part == 'test').sum()} held-out pictures are among those that decide on the styles; give images.part('train')")
     few = images.kept.sort_values("sha256").path[:40]
     (shares,) = _shares([read_image(images.root/p) for p in few], None, None, [self])
     self.shares = pd.Series(np.mean(shares, axis=0), list(self.given), name="share of belief left")
     self.styles = {name: v for name, v in self.given.items() if self.shares[name] >= self.keep}
-    if not self.styles: raise BadSetting(f"no style leaves {self.keep} of the belief in what these pictures show; the best, {self.shares.idxmax()}, leaves {self.shares.max():.2f}")
+    if len(self.styles) < 1 + self.random: raise BadSetting(f"{len(self.styles)} of the styles leave {self.keep} of the belief in what these pictures show; the best, {self.shares.idxmax()}, leaves {self.shares.max():.2f}; keep less, or give larger pictures")
     self.fitted, self.fitted_on = True, images.digest
 
 # %% ../nbs/03_styletransfer.ipynb #6593bae0
-def _chosen(pictures):
-    "Pictures by name, of whatever kind they are"
-    if hasattr(pictures, "kept"): return {path: read_image(pictures.root/path) for path in pictures.kept.path[:20]}
-    return dict(pictures) if hasattr(pictures, "items") else {f"picture {i}": p for i, p in enumerate(pictures)}
-
 def style_gallery(
     pictures, # an ImageSet (its first 20), a dict or a list of PIL pictures
     styles: list = None, # as for `StyleTransfer`
@@ -393,7 +441,7 @@ def style_gallery(
     **options # of `StyleTransfer`
 ): # what a notebook shows as one JPEG
     "Every picture in every style, at every strength"
-    pictures = list(_chosen(pictures).values())
+    pictures = list(_chosen(pictures, 20).values())
     generators = [StyleTransfer(styles, s, **options) for s in strengths]
     heads = [name if len(strengths) == 1 else f"{name} {s}" for name in generators[0].given for s in strengths]
     copies = [[copy for each in zip(*(g._copies(p, g.given) for g in generators)) for copy in each] for p in pictures]
@@ -411,14 +459,14 @@ def explore(
 ): # ipywidgets' VBox
     "Choose a picture, a style, a strength and whether colours stay, and see what comes out"
     import ipywidgets as widgets
-    pictures, known = _chosen(pictures), StyleTransfer(styles).given
+    pictures, known = _chosen(pictures, 20), StyleTransfer(styles).given
     picture, style = (widgets.Dropdown(options=list(options), description=what) for what, options in dict(picture=pictures, style=known).items())
     strength = widgets.FloatSlider(1, min=0, max=1, step=.05, description="strength", continuous_update=False)
     color = widgets.Checkbox(False, description="keep the colours")
     before, after = widgets.Image(format="jpeg"), widgets.Image(format="jpeg")
     def paint(change=None):
         image = pictures[picture.value]
-        image = _resized(_rgb(image), _scaled(*image.size, size))
+        image = _resized(image, _scaled(*image.size, size))
         before.value, after.value = _jpeg(image), _jpeg(stylize(image, *_toward(image, [known[style.value]], strength.value), preserve_color=color.value))
     for control in (picture, style, strength, color): control.observe(paint, "value")
     paint()

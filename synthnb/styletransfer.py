@@ -69,7 +69,8 @@ def _rgb(image):
     if not isinstance(image, Image.Image):
         if not isinstance(image, (str, os.PathLike)): raise BadSetting(f"a picture is a PIL picture or a path, not {type(image).__name__}; Image.fromarray makes one of an array")
         return read_image(image)
-    return image if image.mode == "RGB" and not image.info else to_rgb(image)
+    plain = image.mode == "RGB" and not image.info.keys() & {"exif", "Raw profile type exif", "xmp", "XML:com.adobe.xmp", "transparency"}
+    return image if plain else to_rgb(image)
 
 def _floats(image):
     "RGB picture → float32 [1, height, width, 3] in 0..1"
@@ -250,7 +251,7 @@ class StyleTransfer:
         as_published: bool = False # with `hub`: prepare pictures and styles as the study did
     ):
         _check_settings(dict(strength=strength, keep=keep), dict(size=size, output_size=output_size), dict(preserve_color=preserve_color, random=random, as_published=as_published))
-        if isinstance(styles, (str, Path, Image.Image, dict)) or getattr(styles, "ndim", 0) == 1: styles = [styles]
+        if isinstance(styles, (str, Path, Image.Image, dict)) or isinstance(styles, np.ndarray) and styles.ndim == 1: styles = [styles]
         if styles is not None and not isinstance(styles, (list, tuple, np.ndarray, pd.Series, pd.Index)): raise BadSetting(f"styles={styles!r}: give a list of names, pictures, files or vectors")
         self.strength, self.size, self.output_size, self.preserve_color, self.random, self.keep = float(strength), size, output_size, preserve_color, random, keep
         self.hub, self.as_published, self.fitted = str(hub) if hub else None, as_published, keep is None

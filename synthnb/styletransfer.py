@@ -160,14 +160,17 @@ def _jpeg(image):
     image.save(file, "JPEG", quality=75)
     return file.getvalue()
 
+def _shown_as_jpeg(image):
+    from IPython.display import Image as Shown
+    return Shown(_jpeg(image), format="jpeg")
+
 def sheet(
     rows: list, # of lists of PIL pictures, all of one length
     heads: list = None, # words above the columns
     side: int = 128 # height of a picture, pixels
 ): # what a notebook shows as one JPEG
     "Pictures beside and below each other"
-    from IPython.display import Image as Shown
-    return Shown(_jpeg(_page(rows, heads, side)), format="jpeg")
+    return _shown_as_jpeg(_page(rows, heads, side))
 
 # %% ../nbs/03_styletransfer.ipynb #0a4d6a32
 _step = np.float32(0.0198789425) # of the last layer of the predict network
@@ -236,6 +239,7 @@ def _check_settings(shares, sides, switches):
     for name, x in switches.items():
         if not isinstance(x, bool): raise BadSetting(f"{name}={x!r}: give True or False")
 
+# %% ../nbs/03_styletransfer.ipynb #9c700b55
 class StyleTransfer:
     "A generator of stylized copies: Magenta's networks, a style drawn for each copy"
     name, origin, fitted = "styletransfer", "stylized", True
@@ -449,8 +453,7 @@ def style_gallery(
     bands = [_page([[p, *row[i:i + columns]] for p, row in zip(pictures, copies)], ["picture", *heads[i:i + columns]], side) for i in range(0, len(heads), columns)]
     whole = Image.new("RGB", (max(b.width for b in bands), sum(b.height for b in bands)), "white")
     for i, band in enumerate(bands): whole.paste(band, (0, sum(b.height for b in bands[:i])))
-    from IPython.display import Image as Shown
-    return Shown(_jpeg(whole), format="jpeg")
+    return _shown_as_jpeg(whole)
 
 # %% ../nbs/03_styletransfer.ipynb #767deba3
 def explore(

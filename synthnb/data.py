@@ -191,8 +191,7 @@ def from_folder(cls: ImageSet,
     listing = _listing(root, links)
     if label: listing = listing[_named_as_picture(listing) | (listing.problem != "")].assign(part="", label=label)
     else: listing = _classes(listing) if len(listing) else listing.assign(label="")
-    if label and not len(listing): raise NotFound(f"{root} has no pictures in it")
-    if not (listing.label != "").any(): raise NotFound(f"{root} has no folder with pictures in it; make one folder for each class: {root/'cats'/'1.jpg'}, …")
+    if not (listing.label != "").any(): raise NotFound(f"{root} has no pictures in it" if label else f"{root} has no folder with pictures in it; make one folder for each class: {root/'cats'/'1.jpg'}, …")
     found = _scan(root, listing, max_pixels)
     small = (found.problem == "") & (found[["width", "height"]].min(axis=1) < min_side)
     found.loc[small, ["problem", "detail"]] = "too small", f"a side has fewer than {min_side} pixels"

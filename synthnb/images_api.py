@@ -21,7 +21,7 @@ from PIL import Image, ImageOps
 
 from .data import ImageSet
 from .duplicates import fingerprint
-from .files import BadImage, BadSetting, NotFound, SynthnbError, Unfinished, cache, place, read_image, seeded, to_rgb, write_atomic
+from .files import BadImage, BadSetting, NotFound, SynthnbError, Unfinished, cache, read_image, seeded, to_rgb, write_atomic
 
 # %% ../nbs/02a_openai.ipynb #2f95a1fb
 _dollars = dict(text=5., image=8., output=30.) # for a million tokens, November 2026

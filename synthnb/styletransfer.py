@@ -316,17 +316,13 @@ def draw(self: StyleTransfer, n: int, seed: int) -> dict: # vectors by name
 
 # %% ../nbs/03_styletransfer.ipynb #3897e82f
 @patch
-def _copy(self: StyleTransfer, image, style, vector):
-    "One copy, which says what its style was"
-    paint = _hub_paint(self.hub, self.as_published) if self.hub else _paint
-    made = stylize(image, vector, self.size, self.output_size, self.preserve_color, paint)
-    made.info["maker"] = dict(style=style)
-    return made
-
-@patch
 def _copies(self: StyleTransfer, image, styles):
-    "A copy in each of `styles`, one after the other"
-    for name, vector in zip(styles, _toward(image, list(styles.values()), self.strength)): yield self._copy(image, name, vector)
+    "A copy in each of `styles`, one after the other, which says what its style was"
+    paint = _hub_paint(self.hub, self.as_published) if self.hub else _paint
+    for name, vector in zip(styles, _toward(image, list(styles.values()), self.strength)): 
+        made = stylize(image, vector, self.size, self.output_size, self.preserve_color, paint)
+        made.info["maker"] = dict(style=name)
+        yield made
 
 @patch
 def vary(self: StyleTransfer, 

@@ -9,7 +9,6 @@ __all__ = ['StepLog', 'versions', 'made_with', 'write_study', 'read_study', 'mir
 import hashlib, importlib.metadata, inspect, json, logging, os, platform, subprocess, time, types, typing
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 import synthnb
@@ -145,10 +144,10 @@ def read_study(
 
 # %% ../nbs/05b_tracking.ipynb #3866d1a7
 def _mlflow():
-    "MLflow, which keeps to itself, and gives up on a server in seconds; unless the environment says otherwise"
-    for name, value in dict(DISABLE_TELEMETRY="true", HTTP_REQUEST_MAX_RETRIES="3").items(): os.environ.setdefault("MLFLOW_" + name, value)
+    "MLflow, which keeps to itself, says nothing and gives up on a server in seconds; unless the environment says otherwise"
+    for name, value in dict(DISABLE_TELEMETRY="true", HTTP_REQUEST_MAX_RETRIES="3", SUPPRESS_PRINTING_URL_TO_STDOUT="true").items(): os.environ.setdefault("MLFLOW_" + name, value)
     try: 
-        import alembic, mlflow, sqlalchemy
+        import alembic, mlflow, sqlalchemy # the first and last for SQLite
     except ImportError: raise NotFound("MLflow is not installed; install it with: pip install 'synthnb[mlflow]'") from None
     for name in ("mlflow", "alembic"): logging.getLogger(name).setLevel(logging.WARNING)
     return mlflow

@@ -183,17 +183,20 @@ def _right(table, arm, replicates):
     return None if np.isnan(found).any() else found
 
 # %% ../nbs/07_analysis.ipynb #1fe8287b
+def _difference(table, right, baseline, arm):
+    "An arm's differences to the baseline, and the same by picture"
+    both = table[[baseline, arm]].dropna()
+    a, b = (_right(right, name, both.index) for name in (arm, baseline))
+    return (both[arm] - both[baseline]).to_numpy(), None if a is None or b is None else a - b
+
 def _foreseen(d, right, arms, margin):
     "What a design with these differences could have seen, and the replicates that it takes to see the margin"
     if np.isnan(standard_error(d)[0]): return dict(detectable=np.nan, needed=np.nan)
     known = dict(sd=float(d.std(ddof=1)), arms=arms, pictures=0. if right is None else over_pictures(right)**.5)
     return dict(detectable=smallest_effect(len(d), **known), needed=float(replicates_needed(margin or .01, **known)))
 
-def _difference(table, right, baseline, arm):
-    "An arm's differences to the baseline, and the same by picture"
-    both = table[[baseline, arm]].dropna()
-    a, b = (_right(right, name, both.index) for name in (arm, baseline))
-    return (both[arm] - both[baseline]).to_numpy(), None if a is None or b is None else a - b
+# %% ../nbs/07_analysis.ipynb #1ef4b5fd
+_measures = ["difference", "difference_low", "difference_high", "p", "p_flip", "p_better", "detectable", "needed"]
 
 def compare(
     trials: pd.DataFrame, # one row a trial: arm, replicate, test_accuracy
@@ -222,8 +225,6 @@ def compare(
                      arms=count, pictures=right is not None)
     return out[["arm", "mean", "low", "high", *_measures[:4], "p_holm", "verdict", *_measures[4:]]]
 
-_measures = ["difference", "difference_low", "difference_high", "p", "p_flip", "p_better", "detectable", "needed"]
-
 # %% ../nbs/07_analysis.ipynb #d57fdea4
 def points(x: float) -> str:
     "A difference of accuracies in points, signed"
@@ -249,8 +250,9 @@ def reach(comparison: pd.DataFrame) -> str: # empty where nothing is known of it
     said = few[:1].upper() + few[1:]
     if len(known): said = f"The smallest difference that this design could have seen, four times in five: {span(known, '{:.1f}'.format)} points"
     if not len(open_): return said
-    count = lambda v: f"{v:.0f}" if np.isfinite(v) else "more than 10,000"
-    return said + f"; to see {100 * (a['margin'] or .01):g} point{'s' * (a['margin'] not in (0, .01))} takes about {span(open_, count)} replicates{', by arm' * (open_.nunique() > 1)}"
+    said, finite = said + f"; to see {100 * (a['margin'] or .01):g} point{'s' * (a['margin'] not in (0, .01))} takes ", open_[np.isfinite(open_)]
+    if not len(finite): return said + "more held-out pictures; with these no number of replicates is enough"
+    return said + f"about {span(finite, '{:.0f}'.format)} replicates{', by arm' * (finite.nunique() > 1)}{', and more held-out pictures for some' * (len(finite) < len(open_))}"
 
 # %% ../nbs/07_analysis.ipynb #380abf4e
 def _tag(label: str, width: int = 18) -> str:

@@ -394,10 +394,10 @@ def too_few(
     arms: int # compared with the baseline
 ) -> str: # empty if it is possible
     "A sentence where no arm could be found to help or hurt"
-    enough, least = math.ceil(math.log2(20 * arms)) + 1 if arms > 0 else 0, 2. ** (1 - replicates)
+    enough, least = math.ceil(math.log2(20 * arms)) + 1 if arms > 0 else 0, min(1., 2. ** (1 - replicates))
     if replicates >= enough: return ""
     corrected = f" ({min(1., arms * least):.4g} with {arms} arms)" if arms > 1 else ""
-    return f"too few replicates to find that an arm helps or hurts: {replicates} pair{'s' * (replicates > 1)} cannot go below p = {least:.4g}{corrected}, {enough} can"
+    return f"too few replicates to find that an arm helps or hurts: {replicates} pair{'s' * (replicates != 1)} cannot go below p = {least:.4g}{corrected}, {enough} can"
 
 # %% ../nbs/06_experiment.ipynb #47af4b38
 @patch

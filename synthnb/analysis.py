@@ -11,6 +11,7 @@ __all__ = ['over_pictures', 'standard_error', 'interval', 'sign_flip', 'paired',
 # %% ../nbs/07_analysis.ipynb #66c96a63
 import base64, html, json, shlex
 from bisect import bisect_left
+from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
 from typing import NamedTuple
@@ -27,63 +28,67 @@ from .model import Recipe
 
 # %% ../nbs/07_analysis.ipynb #8e1d6e83
 def over_pictures(
-    right: np.ndarray # [replicates, pictures]: 1 where right, else 0; or differences of such tables
-) -> float:
+    right: np.ndarray # [..., replicates, pictures]: 1 where right, else 0; or differences of such tables
+) -> np.ndarray:
     "The variance of the mean of all cells that is due to the choice of pictures"
     d = np.asarray(right, float)
-    (r, n), rows, columns = d.shape, d.mean(1), d.mean(0)
-    rest = d - rows[:, None] - columns + d.mean()
-    return max(0., float(columns.var(ddof=1) / n - (rest**2).sum() / (r * n * (r - 1) * (n - 1))))
+    (r, n), rows, columns = d.shape[-2:], d.mean(-1), d.mean(-2)
+    rest = d - rows[..., None] - columns[..., None, :] + d.mean((-2, -1))[..., None, None]
+    return np.maximum(0., columns.var(-1, ddof=1) / n - (rest**2).sum((-2, -1)) / (r * n * (r - 1) * (n - 1)))
 
 def standard_error(
-    values: np.ndarray, # one number a replicate
-    right: np.ndarray = None # [replicates, pictures] whose means they are; None: the pictures are taken as they are
+    values: np.ndarray, # [..., replicates]: one number a replicate
+    right: np.ndarray = None # [..., replicates, pictures] whose means they are; None: the pictures are taken as they are
 ) -> tuple: # standard error of the mean, degrees of freedom; NaN without any spread
     "What the mean is uncertain by, over replicates and pictures"
     v = np.asarray(values, float)
-    if len(v) < 2 or np.ptp(v) < 1e-9: return np.nan, np.nan
-    a = v.var(ddof=1) / len(v)
-    b, n = (0., 2) if right is None else (over_pictures(right), np.shape(right)[1])
-    return float(np.sqrt(a + b)), float((a + b)**2 / (a**2 / (len(v) - 1) + b**2 / (n - 1)))
+    if v.shape[-1] < 2: return (np.full(v.shape[:-1], np.nan)[()],) * 2
+    a, none = v.var(-1, ddof=1) / v.shape[-1], np.ptp(v, -1) < 1e-9
+    b, n = (0., 2) if right is None else (over_pictures(right), np.shape(right)[-1])
+    with np.errstate(invalid="ignore"): freedom = (a + b)**2 / (a**2 / (v.shape[-1] - 1) + b**2 / (n - 1))
+    return np.where(none, np.nan, np.sqrt(a + b))[()], np.where(none, np.nan, freedom)[()]
 
 # %% ../nbs/07_analysis.ipynb #19116953
 def interval(
-    values: np.ndarray, # one number a replicate
+    values: np.ndarray, # [..., replicates]: one number a replicate
     level: float = 0.95,
     right: np.ndarray = None # see `standard_error`
 ) -> tuple: # mean, low, high; low and high are NaN where there is no spread
     "Student's interval for the mean, over replicates and, if given, pictures"
     from scipy import stats
-    mean = float(np.mean(values)) if len(values) else np.nan
+    mean = np.mean(values, -1) if np.shape(values)[-1] else np.nan
     error, freedom = standard_error(values, right)
-    half = float(stats.t.ppf((1 + level) / 2, freedom) * error)
+    half = stats.t.ppf((1 + level) / 2, freedom) * error
     return mean, mean - half, mean + half
 
 # %% ../nbs/07_analysis.ipynb #48692e6c
+@cache
+def _signs(n): # the first is +, as the other half gives the same sums but for their signs
+    if n > 13: return np.random.default_rng(0).choice([-1., 1.], (9999, n))
+    return 1 - 2. * (np.arange(2 ** (n - 1))[:, None] >> np.arange(n) & 1)
+
 def sign_flip(
-    differences: np.ndarray # arm minus baseline, one a replicate
-) -> float: # NaN for fewer than two
+    differences: np.ndarray # [..., replicates]: arm minus baseline
+) -> np.ndarray: # NaN for fewer than two
     "p of the sign-flip permutation test over replicates"
-    from scipy import stats
     d = np.round(np.asarray(differences, float) * 1e9)
-    if len(d) < 2: return np.nan
-    return float(stats.permutation_test((d,), np.sum, permutation_type="samples", n_resamples=9999, random_state=0).pvalue)
+    n = d.shape[-1]
+    if n < 2: return np.full(d.shape[:-1], np.nan)[()]
+    as_far = np.abs(d @ _signs(n).T) >= np.abs(d.sum(-1))[..., None]
+    return as_far.mean(-1) if n <= 13 else (as_far.sum(-1) + 1) / 10_000
 
 # %% ../nbs/07_analysis.ipynb #3146922e
 def paired(
-    differences: np.ndarray, # arm minus baseline, one a replicate
-    right: np.ndarray = None # [replicates, pictures]: 1 where only the arm was right, −1 where only the baseline was, else 0
+    differences: np.ndarray, # [..., replicates]: arm minus baseline
+    right: np.ndarray = None # [..., replicates, pictures]: 1 where only the arm was right, −1 where only the baseline was, else 0
 ) -> dict: # difference, difference_low, difference_high, p, p_flip, p_better
     "What is known of an arm's difference to the baseline"
     from scipy import stats
     d, (mean, low, high) = np.asarray(differences, float), interval(differences, right=right)
-    error, freedom = standard_error(d, right)
-    flip = sign_flip(d)
-    found = dict(difference=mean, difference_low=low, difference_high=high, p=flip, p_flip=flip, p_better=np.nan)
-    if np.isnan(error): return found
-    found["p"] = max(flip, float(2 * stats.t.sf(abs(mean) / error, freedom)))
-    found["p_better"] = float(stats.t.cdf(mean / (d.std(ddof=1) * np.sqrt(1 + 1 / len(d))), len(d) - 1))
-    return found
+    (error, freedom), flip, n = standard_error(d, right), sign_flip(d), d.shape[-1]
+    student = 2 * stats.t.sf(np.abs(mean) / error, freedom)
+    with np.errstate(all="ignore"): ahead = stats.t.cdf(mean / (d.std(-1, ddof=min(1, n - 1)) * np.sqrt(1 + 1 / n)), n - 1)
+    return dict(difference=mean, difference_low=low, difference_high=high, p=np.fmax(flip, student), p_flip=flip, p_better=np.where(np.isnan(error), np.nan, ahead)[()])
 
 # %% ../nbs/07_analysis.ipynb #4905a85d
 def holm(p: pd.Series) -> np.ndarray:
@@ -119,12 +124,11 @@ def power_of(
     if not (level := flips // (20 * arms) / flips): return 0.
     freedom = lambda a: (a + b)**2 / a**2 * (n - 1)
     if n > 10: return float(ttest_power(abs(effect) / np.sqrt(sd**2 + n * b), n, level / 2, df=freedom(sd**2 / n), alternative="larger"))
-    rng, signs = np.random.default_rng(0), 1 - 2. * (np.arange(flips)[:, None] >> np.arange(n) & 1)
+    rng = np.random.default_rng(0)
     d = abs(effect) + sd * rng.normal(size=(4000, n)) + pictures * rng.normal(size=(4000, 1))
     mean, a = d.mean(1), d.var(1, ddof=1) / n
-    flip = (np.abs(d @ signs.T) >= n * mean[:, None] - 1e-9).mean(1)
     student = 2 * stats.t.sf(np.abs(mean) / np.sqrt(a + b), freedom(a))
-    return float(((mean > 0) & (np.maximum(flip, student) < alpha)).mean())
+    return float(((mean > 0) & (np.maximum(sign_flip(d / sd), student) < alpha)).mean())
 
 # %% ../nbs/07_analysis.ipynb #fb0cdc44
 def smallest_effect(replicates: int, sd: float, arms: int = 1, pictures: float = 0., power: float = .8) -> float: # NaN: none at all

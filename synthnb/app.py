@@ -143,7 +143,7 @@ def _run(jobs, backend, options, **settings):
     names = [a.name for a in experiment.arms]
     baseline = "original" if "original" in names else names[0]
     comparison = experiment.compare(baseline=baseline)
-    print("", analysis.readable(comparison).to_string(index=False), "", f"report: {experiment.report(baseline=baseline)}", f"trials: {experiment.out/'trials.csv'}", sep="\n")
+    print("", analysis.readable(comparison).to_string(index=False), "", *filter(None, [analysis.reach(comparison)]), f"report: {experiment.report(baseline=baseline)}", f"trials: {experiment.out/'trials.csv'}", sep="\n")
 
 def _generate(data, generator, options, n, out, seed, dry_run):
     _beside(out, data)

@@ -177,15 +177,16 @@ def fit(
 # %% ../nbs/05_model.ipynb #d0e5f2bb
 def predict(
     model, # from `cnn`
-    images: ImageSet,
-    size: int, # as in training
+    images: ImageSet, # or the batches of its `tfdata`, which are decoded once however often they are looked at
+    size: int = None, # as in training
     labels: list = None # order of the class numbers
 ) -> tuple: # probabilities float32 [n, classes], features float32 [n, 128]
     "Class probabilities and penultimate features, in the order of the rows in use"
     import keras, tensorflow as tf
     both = keras.Model(model.inputs, [model.outputs[0], model.get_layer("features").output])
     compiled = tf.function(lambda x: both(x, training=False), reduce_retracing=True)
-    parts = [compiled(x) for x, _ in images.tfdata(size, 32, labels=labels)]
+    batches = images.tfdata(size, 32, labels=labels) if isinstance(images, ImageSet) else images
+    parts = [compiled(x) for x, _ in batches]
     p, features = (np.concatenate(a) for a in zip(*parts))
     if p.shape[1] == 1: p = np.concatenate([1 - p, p], 1)
     return p, features

@@ -7,7 +7,7 @@ __all__ = ['ARMS', 'CONTROLS', 'Arm', 'asked', 'study_arms', 'sweep', 'refuse_le
            'save_encoded', 'run_reference', 'too_few']
 
 # %% ../nbs/06_experiment.ipynb #2e2e0687
-import contextlib, copy, io, json, math, platform, re, time, warnings
+import contextlib, copy, io, json, math, re, time, warnings
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -15,14 +15,13 @@ import numpy as np
 import pandas as pd
 from fastcore.basics import patch
 
-import synthnb
 from .data import ORIGINS, BadSetting, ImageSet, LeakError, NotFound, SynthnbError, cores, parts, seeded, shared, write_atomic, write_manifest, _parquet
 from .encoder import encode
 from .files import Unfinished, locked
 from .generate import augment, check_generator, copies, refuse_shown, _of_missing
 from .model import Recipe, cnn, fit, predict
 from .styletransfer import StyleTransfer
-from .tracking import StepLog
+from .tracking import StepLog, made_with, versions
 from .workers import Failed, workers
 
 # %% ../nbs/06_experiment.ipynb #b135f0c3
@@ -181,10 +180,6 @@ class Experiment:
         self.asked = list(self.config)
 
 # %% ../nbs/06_experiment.ipynb #824795b8
-def _versions():
-    import importlib.metadata as m
-    return dict(synthnb=synthnb.__version__, python=platform.python_version(), **{p: m.version(p) for p in ("tensorflow", "keras", "numpy", "pillow", "onnxruntime")})
-
 @patch
 def _there(self: Experiment) -> dict: # None: nothing there
     "The configuration that `out` holds, which has to be this experiment's"
@@ -215,9 +210,9 @@ def _claim(self: Experiment, jobs):
         try: strange = self.out.exists() and (not self.out.is_dir() or any(p.suffix != ".part" for p in self.out.iterdir()))
         except OSError as e: raise BadSetting(f"cannot look into {self.out} ({e.strerror}); choose another folder") from None
         if strange: raise BadSetting(f"{self.out} exists and is no run folder; choose another, nothing was changed in it")
-        before = dict(self.config, jobs=jobs, threads=max(1, cores() // jobs), versions=_versions())
+        before = dict(self.config, jobs=jobs, threads=max(1, cores() // jobs), versions=versions(), made_with=made_with())
         write_atomic(self.out/"config.json", json.dumps(before, indent=1).encode())
-    if other := _differences(before.get("versions"), _versions(), "versions"):
+    if other := _differences(before.get("versions"), versions(), "versions"):
         warnings.warn(f"{self.out} was begun with other software ({other[0]}); what is done now may differ in the last digits")
     self.config = before
 

@@ -54,6 +54,8 @@ def _prepare(threads, tensorflow):
     _here.prepared = True
 
 # %% ../nbs/05a_workers.ipynb #95de9ac0
+_tasks = 50  # in the life of a worker
+
 def _give_back():
     "Memory that nothing uses any more goes back to the machine"
     gc.collect()
@@ -108,7 +110,7 @@ def _belong(parent):
 
 class _Loky:
     def __init__(self, jobs, threads): 
-        self.environment, self.idle, self.busy = _settings(threads), [], {}
+        self.environment, self.idle, self.busy, self.done = _settings(threads), [], {}, Counter()
 
     def _worker(self):
         from joblib.externals.loky import ProcessPoolExecutor
@@ -136,7 +138,10 @@ class _Loky:
         except BrokenProcessPool as e:
             self.drop(future)
             raise _Lost(str(e)) from None
-        self.idle.append(self.busy.pop(future))
+        worker = self.busy.pop(future)
+        self.done[worker] += 1
+        if self.done[worker] < _tasks: self.idle.append(worker)
+        else: worker.shutdown()
         return out
 
     def drop(self, future): 
@@ -160,7 +165,7 @@ class _Ray:
         found = dict(address="auto") if os.environ.get("RAY_ADDRESS") else dict(address="local", num_cpus=jobs*threads, include_dashboard=False)
         if self.own: ray.init(**found, log_to_driver=False, logging_level="ERROR")
         largest = max([node["Resources"].get("CPU", 0) for node in ray.nodes() if node["Alive"]], default=0)
-        self.task = ray.remote(_task).options(num_cpus=min(threads, largest) or threads, max_retries=0, runtime_env=dict(env_vars=_settings(threads)))
+        self.task = ray.remote(num_cpus=min(threads, largest) or threads, max_retries=0, max_calls=_tasks, runtime_env=dict(env_vars=_settings(threads)))(_task)
 
     def submit(self, *task):
         future = self.task.remote(*task)

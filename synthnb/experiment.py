@@ -22,7 +22,7 @@ from .generate import augment, check_generator, copies, refuse_shown, _of_missin
 from .model import Recipe, cnn, fit, predict
 from .styletransfer import StyleTransfer
 from .tracking import StepLog, made_with, versions
-from .workers import Failed, workers
+from .workers import BACKENDS, Failed, workers
 
 # %% ../nbs/06_experiment.ipynb #b135f0c3
 @dataclass
@@ -105,6 +105,7 @@ def _arms_fit(arms, real, per_class):
 
 def _number(per_class, more): return max(1, round(per_class * more))
 
+# %% ../nbs/06_experiment.ipynb #b414f949
 def _makers_fit(arms, test):
     "Generators are told apart, not fitted yet, and know nothing of the held-out pictures"
     known = {}
@@ -138,6 +139,7 @@ def _budget(steps, epochs, seconds) -> tuple: # unit, list of budgets
     (unit, values), = given.items()
     return unit, _several(values, unit)
 
+# %% ../nbs/06_experiment.ipynb #f49cdb19
 class Experiment:
     "Arms × settings × replicates on the same real pictures, held in the folder `out`"
     def __init__(self, 
@@ -387,6 +389,7 @@ def _setting(self: Experiment, per_class=None, budget=None):
     if not fit: raise NotFound(f"there is no setting with per_class={per_class} and budget={budget}; there are {self.settings}")
     return fit[-1]
 
+# %% ../nbs/06_experiment.ipynb #1580e12e
 @patch
 def pictures(self: Experiment, 
     arm: str, replicate: int, 
@@ -409,7 +412,7 @@ def manifest(self: Experiment) -> pd.DataFrame:
             tables.append(items.assign(replicate=r, per_class=float(n or np.nan), path=np.where(items.path == "", "", prefix + items.path)))
     return pd.concat(tables, ignore_index=True)
 
-# %% ../nbs/06_experiment.ipynb #1580e12e
+# %% ../nbs/06_experiment.ipynb #f9d35ed7
 @patch
 def _seed(self: Experiment, r): return seeded(self.config["seed"], "replicate", r)
 
@@ -426,7 +429,7 @@ def _make_all(self: Experiment, work, bar):
         for _, out in work(tasks): 
             progress.update()
             if isinstance(out, Failed): failed.append(out)
-    if failed: raise failed[0].exception
+    if failed: failed[0].again()
     manifest = self.manifest
     write_manifest(manifest, self.out)
     if len(missing := manifest[(manifest.path == "") & ~manifest.kept]) and todo:
@@ -494,6 +497,8 @@ def run(self: Experiment,
 ) -> pd.DataFrame: # the trials
     "Make what is missing: pictures, then trials. The same folder again goes on where it stopped"
     from tqdm.auto import tqdm
+    if backend not in BACKENDS: raise BadSetting(f"there is no backend {backend!r}; choose {', '.join(BACKENDS)}")
+    if jobs < 1: raise BadSetting(f"jobs={jobs}: give at least 1")
     self._claim(jobs)
     comparisons = len(self.settings) * (sum(a.name != "imagenet" for a in self.arms) - 1)
     if self._missing() and (few := too_few(self.config["replicates"], comparisons)): warnings.warn(few)

@@ -274,19 +274,23 @@ def style_speed(
     return pd.DataFrame({"pictures a second": speed.median(), "times the study's way": speed.div(speed["the study's way"], axis=0).median(), "of the network alone": speed.div(fastest, axis=0).median()}).round(3)
 
 # %% ../nbs/09_bench.ipynb #0d919883
-def _stylizes(root, out, styles):
+def _stylizes(root, out, styles, most=None): # most: after so many pictures it only waits to be killed
     "Peak megabytes after each picture's copies"
     peaks, generator = [], st.StyleTransfer(list(st.style_bank().index[:styles]))
-    generator.status = lambda: peaks.append(_megabytes()) or {} # `augment` asks for it after each picture
+    def status(): # `augment` asks for it after each picture
+        peaks.append(_megabytes())
+        while len(peaks) == most: time.sleep(1)
+        return {}
+    generator.status = status
     augment(ImageSet.from_folder(root), generator, styles, out, progress=False)
     return peaks
 
 def _copies(out): # by path, what changes when a file is written again
     return {f: (f.stat().st_ino, f.stat().st_mtime_ns) for f in Path(out).glob("stylized/*/*.jpg")}
 
-def _killed(after, root, out, styles):
+def _killed(after, total, root, out, styles):
     "The copies that are there when the process is killed, once there are at least so many"
-    process = _start("_stylizes", root, out, styles)
+    process = _start("_stylizes", root, out, styles, int((after + total) / 2 - len(_copies(out))) // styles) # it waits half-way from there to the end
     while process.poll() is None and len(_copies(out)) < after: time.sleep(min(.1, after / 1000))
     process.kill()
     if process.wait() == 0: raise RuntimeError(f"it was done before it could be killed after {after} copies")
@@ -311,7 +315,7 @@ def killed(
         tmp, table = Path(tmp), {}
         root = folder_of(tmp/"photos", n, size, size)/"pictures"
         for run, at in {"left alone": (), f"killed at {', '.join(f'{k:.0%}' for k in kills)}": kills}.items():
-            before = [_killed(int(k * n * styles), root, tmp/run, styles) for k in at]
+            before = [_killed(int(k * n * styles), n * styles, root, tmp/run, styles) for k in at]
             peaks, mb = alone("_stylizes", root, tmp/run, styles)
             peaks = peaks or [mb] # the last kill may have come when all was made but the manifest
             table[run] = _tally(tmp/run, before) | {"peak MB after 100 pictures": round(peaks[:100][-1]), "after all": round(peaks[-1]), "with the manifest": round(mb)}

@@ -6,7 +6,7 @@
 __all__ = ['GENERATORS', 'make_generator', 'study', 'main']
 
 # %% ../nbs/08_app.ipynb #726c3e0b
-import argparse, inspect, json, os, sys, warnings
+import argparse, inspect, json, sys, warnings
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from . import analysis, generate, tracking  # analysis gives Experiment its comp
 from .data import BadSetting, ImageSet, NotFound, SynthnbError, cores, datasets, load
 from .experiment import ARMS, CONTROLS, Experiment, study_arms, sweep
 from .generate import augment
-from .tracking import made_with, mirror, read_study, write_study
+from .tracking import mirror, read_study, write_study
 from .workers import _quiet
 
 # %% ../nbs/08_app.ipynb #a4857313
@@ -51,7 +51,7 @@ def _arms(names, maker, n, share, more):
 class _Study(Experiment):
     def _claim(self, jobs):
         super()._claim(jobs)
-        if not (path := self.out/"study.toml").exists(): write_study(path, self.given, made_with())
+        if not (path := self.out/"study.toml").exists(): write_study(path, self.given, self.config.get("made_with", {}))
 
 def _beside(out, data):
     if Path(data).is_dir() and Path(out).resolve().is_relative_to(Path(data).resolve()): raise BadSetting(f"the folder {out} would lie among the pictures of {data}; name another with --out")
@@ -227,7 +227,7 @@ def _conclude(experiment):
     names = [a.name for a in experiment.arms]
     baseline = "original" if "original" in names else names[0]
     comparison = experiment.compare(baseline=baseline)
-    print("", analysis.readable(comparison).to_string(index=False), "", f"report: {experiment.report(baseline=baseline)}", f"trials: {experiment.out/'trials.csv'}", sep="\n")
+    print("", analysis.readable(comparison).to_string(index=False), "", *filter(None, [analysis.reach(comparison)]), f"report: {experiment.report(baseline=baseline)}", f"trials: {experiment.out/'trials.csv'}", sep="\n")
 
 def _failed(failures):
     "Say which trainings failed; the exit status"
@@ -251,6 +251,7 @@ def _run(file, options, jobs, backend, tensorboard, mlflow, **settings):
     if mlflow: mirror(experiment, mlflow)
     return status
 
+# %% ../nbs/08_app.ipynb #2b5500ab
 def _generate(data, generator, options, n, out, seed, dry_run):
     _beside(out, data)
     _make(load(data), make_generator(generator, **dict(options)), n, out, seed, dry_run)
@@ -289,6 +290,7 @@ def _make(images, maker, n, out, seed, dry_run):
     if hasattr(maker, "spent"): print("", maker.spent().round(2).to_string(), sep="\n")
     print("", made.counts().to_string(), f"\npictures: {out}", sep="\n")
 
+# %% ../nbs/08_app.ipynb #9b42b2b8
 def _datasets():
     print(datasets().to_string(), "", "Also: tfds:NAME (any image classification set of TensorFlow Datasets), the address of an archive, an archive or a folder of your own.", sep="\n")
 

@@ -579,13 +579,15 @@ def tfdata(self: ImageSet,
     shear: float = 0., zoom: float = 0., flip: bool = False, # see `warp`
     labels: list = None, # order of the class numbers
     rows: bool = False, # give the number of each picture's row in use as a third element
+    order = None, # an iterator of batches, each the numbers of its pictures, for as long as it lasts; None: by `plan`
     memory: int = 2**31 # bytes that the decoded pictures may take; if they need more, they go to disk
 ): # tf.data.Dataset of float32 [batch, size, size, 3] in 0..1, int64 [batch]
     "Batches for training or prediction, mixed from all origins"
     import tensorflow as tf
     kept = self.kept
     squares = _Squares((self.root/p for p in kept.path), size, memory)
-    if steps is None: order = tf.data.Dataset.range(len(kept)).batch(batch)
+    if order is not None: order = tf.data.Dataset.from_generator(lambda order=order: order, output_signature=tf.TensorSpec([None], tf.int64))
+    elif steps is None: order = tf.data.Dataset.range(len(kept)).batch(batch)
     else: order = tf.data.Dataset.from_tensor_slices(plan(kept.origin, steps, batch, share, seed))
     y, first, known = tf.constant(self._numbers(labels)), seeded(seed, "warp") // 2, weakref.ref(squares)
     every = None if squares.file else tf.constant(squares.all)

@@ -185,6 +185,7 @@ def _add_files(client, run, experiment):
     for name in ("study.toml", "comparison.csv", "trials.csv", "report.html"):
         if (path := Path(experiment.out)/name).exists(): client.log_artifact(run, str(path))
 
+# %% ../nbs/05b_tracking.ipynb #42625226
 def _add_all(client, home, experiment, name):
     config = redact(json.loads(json.dumps(experiment.config, default=str)))
     digest = hashlib.sha256(json.dumps(config, sort_keys=True).encode()).hexdigest()[:16]

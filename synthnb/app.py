@@ -6,13 +6,16 @@
 __all__ = ['GENERATORS', 'make_generator', 'study', 'main']
 
 # %% ../nbs/08_app.ipynb #726c3e0b
-import argparse, inspect, json, os, sys, warnings
+import argparse, inspect, json, sys, warnings
+from dataclasses import replace
 from pathlib import Path
 
-from . import analysis, generate  # analysis gives Experiment its compare and report
+from . import analysis, generate, tracking  # analysis gives Experiment its compare and report
 from .data import BadSetting, ImageSet, NotFound, SynthnbError, cores, datasets, load
-from .experiment import ARMS, Experiment, study_arms, _quiet
+from .experiment import ARMS, CONTROLS, Experiment, study_arms, sweep
 from .generate import augment
+from .tracking import mirror, read_study, write_study
+from .workers import _quiet
 
 # %% ../nbs/08_app.ipynb #a4857313
 GENERATORS = dict(cvae="CVAE", pggan="PGGAN", openai="OpenAIImages", diffusers="Diffusers", style="StyleTransfer")
@@ -31,49 +34,113 @@ def make_generator(
     except (TypeError, ValueError) as e: raise BadSetting(f"{name} does not take {options}: {e}") from None
 
 # %% ../nbs/08_app.ipynb #9600ce1e
+def _listed(value): return [o.strip() for o in value.split(",") if o.strip()] if isinstance(value, str) else list(value) if isinstance(value, (list, tuple)) else [value]
+
+def _arms(names, maker, n, share, more):
+    "The arms by name; several `n` or shares make an arm of each, as `generated-x9` and `generated-25`"
+    if len(n) > 1 and len(share) > 1: raise BadSetting(f"n={n} and share={share}: give several of one only")
+    if min(n) < 1: raise BadSetting(f"n={min(n)}: give at least one copy of each picture")
+    if bad := [s for s in share if s is not None and not 0 < s < 1]: raise BadSetting(f"share={bad[0]}: give the synthetic part of each batch, between 0 and 1")
+    arms = []
+    for same in zip(*(study_arms(names, maker, k, more) for k in n)):
+        arms += same[:1] if same[0] == same[-1] else [replace(a, name=f"{a.name}-x{k}") for a, k in zip(same, n)]
+    if len(share) == 1: return [replace(a, share=share[0] if a.makers else None) for a in arms]
+    return [b for a in arms for b in (sweep(a, share=share) if a.makers else [a])]
+
+# %% ../nbs/08_app.ipynb #e99261ea
+class _Study(Experiment):
+    def _claim(self, jobs):
+        super()._claim(jobs)
+        if not (path := self.out/"study.toml").exists(): write_study(path, self.given, self.config.get("made_with", {}))
+
+def _beside(out, data):
+    if Path(data).is_dir() and Path(out).resolve().is_relative_to(Path(data).resolve()): raise BadSetting(f"the folder {out} would lie among the pictures of {data}; name another with --out")
+
+# %% ../nbs/08_app.ipynb #a83d2322
 _for_digits = dict(per_class=20, steps=150, size=32, flip=False)
 _for_photos = dict(per_class=None, steps=900, size=128, flip=True)
 
 def study(
     data: str = "digits", # a name (digits, pets), or a folder of class folders
-    per_class: int = None, # real training pictures of each class in a replicate; None: 20 of digits, all of anything else
-    arms: str = ",".join(ARMS), # which of the four, with commas
+    per_class: int | list[int] = None, # real training pictures of each class in a replicate; None: 20 of digits, all of anything else
+    arms: str | list[str] = ",".join(ARMS), # which of the four and of the controls; a text has commas
     generator: str = "cvae", # what makes the variations, see `make_generator`
-    n: int = 3, # variations, and stylized copies, of each real picture
-    replicates: int = 5, # repetitions with other weights and orders, and with other real pictures where per_class leaves some out
-    steps: int = None, # training steps; None: 150 for digits, 900 for anything else
+    n: int | list[int] = 3, # variations, and stylized copies, of each real picture
+    share: float | list[float] = None, # synthetic part of each batch; None: as the counts are
+    replicates: int = 8, # repetitions with other weights and orders, and with other real pictures where per_class leaves some out
+    steps: int | list[int] = None, # training steps; None: 150 for digits, 900 for anything else
+    epochs: float | list[float] = None, # in place of steps: passes over all pictures of an arm
+    seconds: float | list[float] = None, # in place of steps: time of training
     size: int = None, # side of the squares, pixels; None: 32 for digits, 128 for anything else
     test: float = 0.6, # share (or number) held out, where the data has no test part
     flip: bool = None, # mirror pictures at random; None: not digits, anything else
+    more: float = 2., # real pictures in the control `more_real`, as a multiple of the others'
+    validation: float = 0., # part of the real pictures kept from training, to stop by
+    patience: int = None, # stop after so many steps that were no better on the validation part
+    as_published: bool = False, # the study's own protocol, with its faults
+    reference: bool = True, # measure logistic regression on ImageNet features too
     out: str = "synthnb-run", # the run folder
     seed: int = 0, # decides everything
     options: dict = None # parameters of the generator
 ) -> Experiment: # ready to run
-    "The study's experiment on a data set"
-    given = dict(per_class=per_class, steps=steps, size=size, flip=flip)
+    "The study's experiment on a data set; where a setting is a list, each of its values is tried"
+    given, known = dict(locals()), inspect.signature(study).parameters
+    budgets = {k: v for k, v in dict(steps=steps, epochs=epochs, seconds=seconds).items() if v is not None}
+    if len(budgets) > 1: raise BadSetting(f"a training is measured in {' or in '.join(budgets)}; give one of them")
     usual = _for_digits if data == "digits" else _for_photos
-    settings = {k: usual[k] if v is None else v for k, v in given.items()}
-    if n < 1: raise BadSetting(f"n={n}: give at least one copy of each picture")
-    chosen = study_arms([a.strip() for a in arms.split(",") if a.strip()], make_generator(generator, **(options or {})), n)
+    settings = {k: usual[k] if v is None else v for k, v in dict(per_class=per_class, size=size, flip=flip).items()}
+    settings |= budgets or dict(steps=usual["steps"])
+    chosen = _arms(_listed(arms), make_generator(generator, **(options or {})), _listed(n), _listed(share), more)
     images = load(data, strict=True)
     _beside(out, data)
     if {"train", "test"} <= set(images.kept.part): real, held = images.part("train").apart(images.part("test")), images.part("test")
     else: real, held = images.split(test, seed)
     name = data if not Path(data).is_dir() else Path(data).resolve().name
-    return Experiment(real, held, chosen, replicates=replicates, out=out, seed=seed, name=name, **settings)
-
-def _beside(out, data):
-    if Path(data).is_dir() and Path(out).resolve().is_relative_to(Path(data).resolve()): raise BadSetting(f"the folder {out} would lie among the pictures of {data}; name another with --out")
+    experiment = _Study(real, held, chosen, replicates=replicates, out=out, seed=seed, name=name, validation=validation, patience=patience, as_published=as_published, reference=reference, **settings)
+    experiment.given = {k: v for k, v in given.items() if k != "out" and v != known[k].default}
+    return experiment
 
 # %% ../nbs/08_app.ipynb #46f619c4
-_flags = dict(data="digits, pets or FOLDER", per_class="N", arms="A,B,…", generator="NAME", n="N", replicates="K", steps="S", size="PX", test="SHARE", out="DIR", seed="SEED")
-_help = dict(data="a data set's name, or a folder with a folder for each class (default digits)",
-    per_class="real training pictures of each class (default 20 of digits, all of others)",
-    arms=f"which arms to compare (default {','.join(ARMS)})", generator=f"what makes the variations: {', '.join(GENERATORS)} (default cvae)",
-    n="variations, and stylized copies, of each real picture (default 3)", replicates="repetitions with other weights and orders, and with other real pictures where --per-class leaves some out (default 5)",
-    steps="training steps of a trial (default 150 for digits, 900 for others)", size="side of the pictures in pixels (default 32 for digits, 128 for others)",
-    test="share or number of pictures held out, where the data has no part of its own for it (default 0.6)", out="the run folder; the same again resumes it (default synthnb-run)",
-    seed="the number that decides everything (default 0)")
+_flags = dict(
+    data=("NAME", "a data set's name, or a folder with a folder for each class (default digits)"),
+    per_class=("N,…", "real training pictures of each class (default 20 of digits, all of others)"),
+    arms=("A,B,…", f"which arms to compare: {', '.join(ARMS + CONTROLS)} (default {','.join(ARMS)})"),
+    generator=("NAME", f"what makes the variations: {', '.join(GENERATORS)} (default cvae)"),
+    n=("N,…", "variations, and stylized copies, of each real picture (default 3)"),
+    share=("SHARE,…", "synthetic part of each batch (default: as the counts are)"),
+    replicates=("K", "repetitions with other weights and orders, and with other real pictures where --per-class leaves some out (default 8)"),
+    steps=("S,…", "training steps of a trial (default 150 for digits, 900 for others)"),
+    epochs=("E,…", "in place of steps: passes over all pictures of an arm"),
+    seconds=("T,…", "in place of steps: time of training"),
+    size=("PX", "side of the pictures in pixels (default 32 for digits, 128 for others)"),
+    test=("SHARE", "share or number of pictures held out, where the data has no part of its own for it (default 0.6)"),
+    flip=("", "mirror pictures at random (default: not digits, others)"),
+    more=("FACTOR", "real pictures of the control more_real, as a multiple of the others' (default 2)"),
+    validation=("SHARE", "part of the real pictures kept from training, to stop by (default 0)"),
+    patience=("S", "stop after so many steps that were no better on the validation part, and take the best"),
+    as_published=("", "the study's own protocol, with its faults, to see what it measures"),
+    reference=("", "logistic regression on ImageNet features beside the arms (default: yes)"),
+    out=("DIR", "the run folder; the same again resumes it (default synthnb-run)"),
+    seed=("SEED", "the number that decides everything (default 0)"))
+
+# %% ../nbs/08_app.ipynb #668399fc
+def _read(kinds):
+    "What turns an option's text into a value of one of these kinds; with commas into a list, where there may be one"
+    single, several = kinds[0], len(kinds) > 1
+    def read(text):
+        try: values = [single(t.strip()) for t in (text.split(",") if several else [text])]
+        except ValueError: raise argparse.ArgumentTypeError(f"{text!r} is not {tracking._words[single]}" + ", nor several with commas" * several) from None
+        return values[0] if len(values) == 1 else values
+    return read
+
+def _add_flags(parser):
+    "An option for each parameter of `study`; what is not given is left to it"
+    for name, parameter in inspect.signature(study).parameters.items():
+        if name not in _flags: continue
+        (metavar, text), flag, kinds = _flags[name], "--" + name.replace("_", "-"), tracking._kinds(parameter.annotation)
+        if kinds != (bool,): kind = dict(type=_read(kinds), metavar=metavar)
+        else: kind = dict(action="store_true" if parameter.default is False else argparse.BooleanOptionalAction)
+        parser.add_argument(flag, help=text, default=argparse.SUPPRESS, **kind)
 
 _with = "a parameter of the generator, as often as needed: --with strategy=both --with max_cost=2.5"
 
@@ -109,17 +176,23 @@ def _making_options(parser, out):
     parser.add_argument("--seed", type=int, default=0, help="the number that decides them, where a generator has one (default 0)")
     parser.add_argument("--dry-run", action="store_true", help="say what would be made, and what it would cost, and make nothing")
 
+
+def _run_options(parser):
+    "Those of `synthnb run`"
+    parser.add_argument("file", nargs="?", metavar="study.toml", help="a file that says all this, such as every run leaves in its folder; options given besides come before it")
+    _add_flags(parser)
+    parser.add_argument("--with", type=_option, action="append", default=[], dest="options", metavar="NAME=VALUE", help=_with)
+    parser.add_argument("--jobs", type=int, metavar="J", help="trials at a time (default: one a core for pictures up to 64 pixels, which keep no more than one busy, else 1)")
+    parser.add_argument("--backend", choices=["loky", "ray", "dask"], default="loky", help="where they run (default loky: processes of this machine)")
+    parser.add_argument("--tensorboard", action="store_true", help="write the curves of each training into the run folder, for TensorBoard")
+    parser.add_argument("--mlflow", metavar="URI", help="copy the run to MLflow at its end: http://… or sqlite:///FILE")
+
 # %% ../nbs/08_app.ipynb #ff80c913
 def _parser():
     parser = argparse.ArgumentParser("synthnb", description="Do synthetic pictures help a classifier, and how sure can one be?")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    run = commands.add_parser("run", help="compare training with and without synthetic pictures", description="Compare training with and without synthetic pictures, on held-out real ones. With no options: on 1,797 scanned digits, in a few minutes.")
-    kinds = {k: p.annotation for k, p in inspect.signature(study).parameters.items()}
-    for name, metavar in _flags.items(): run.add_argument("--" + name.replace("_", "-"), type=kinds[name], metavar=metavar, help=_help[name], default=argparse.SUPPRESS)
-    run.add_argument("--with", type=_option, action="append", default=[], dest="options", metavar="NAME=VALUE", help=_with)
-    run.add_argument("--flip", action=argparse.BooleanOptionalAction, default=argparse.SUPPRESS, help="mirror pictures at random (default: not digits, others)")
-    run.add_argument("--jobs", type=int, metavar="J", help="trials at a time (default: one a core for pictures up to 64 pixels, which keep no more than one busy, else 1)")
-    run.add_argument("--backend", choices=["loky", "ray", "dask"], default="loky", help="where they run (default loky: processes of this machine)")
+    run = commands.add_parser("run", help="compare training with and without synthetic pictures", description="Compare training with and without synthetic pictures, on held-out real ones. With no options: on 1,797 scanned digits, in some minutes. Several values with commas: each is tried.")
+    _run_options(run)
     made = commands.add_parser("generate", help="make synthetic pictures from those of a data set", description="Make pictures from the real ones of a data set; where it has a part for training, from that part only. The same command goes on where it was stopped.")
     made.add_argument("--data", required=True, metavar="FOLDER", help="a data set's name, or a folder with a folder for each class")
     made.add_argument("--generator", default="cvae", metavar="NAME", help=f"what makes them: {', '.join(GENERATORS)} (default cvae)")
@@ -134,17 +207,51 @@ def _parser():
     return parser
 
 # %% ../nbs/08_app.ipynb #96db3dfe
-def _run(jobs, backend, options, **settings):
-    experiment = study(**settings, options=dict(options))
-    c = experiment.config
-    print(f"{c['name']}: {len(c['arms'])} arms × {c['replicates']} replicates, {c['steps']} steps each; {c['real_n']:,} pictures to draw {'all' if c['per_class'] is None else c['per_class']} per class from, {c['test_n']:,} held out", flush=True)
-    if jobs is None: jobs = cores() if c["size"] <= 64 else 1
-    experiment.run(jobs, backend, progress=sys.stderr.isatty())
+def _asked(file, options, settings):
+    "The settings of `study` by a file and by the command line"
+    asked, options = read_study(file, study) if file else {}, dict(options)
+    if file and (Path(file).parent/"config.json").exists(): asked["out"] = str(Path(file).parent)
+    if {"steps", "epochs", "seconds"} & set(settings): asked = {k: v for k, v in asked.items() if k not in ("steps", "epochs", "seconds")}
+    return asked | settings | dict(options=asked.get("options", {}) | options)
+
+# %% ../nbs/08_app.ipynb #20639dae
+def _words(values, otherwise="all"): return ", ".join(f"{v:,}" for v in _listed(values)) if values is not None else otherwise
+
+def _plan(c):
+    arms = [a for a in c["arms"] if a["model"] != "imagenet"]
+    return (f"{c['name']}: {len(arms)} arms{' and a reference' * (len(arms) < len(c['arms']))} × {c['replicates']} replicates, {_words(c[c['unit']])} {c['unit']} each; "
+            f"{c['real_n']:,} pictures to draw {_words(c['per_class'])} per class from, {c['test_n']:,} held out")
+
+def _conclude(experiment):
+    "The comparison and where the report lies"
     names = [a.name for a in experiment.arms]
     baseline = "original" if "original" in names else names[0]
     comparison = experiment.compare(baseline=baseline)
     print("", analysis.readable(comparison).to_string(index=False), "", *filter(None, [analysis.reach(comparison)]), f"report: {experiment.report(baseline=baseline)}", f"trials: {experiment.out/'trials.csv'}", sep="\n")
 
+def _failed(failures):
+    "Say which trainings failed; the exit status"
+    if not len(failures): return 0
+    told = failures.assign(error=failures.error.str.slice(0, 200))[["arm", "replicate", "per_class", "error"]]
+    print(f"\n{len(failures)} training{'s' * (len(failures) > 1)} failed; the same command tries them again", told.to_string(index=False), sep="\n", file=sys.stderr)
+    return 1
+
+def _run(file, options, jobs, backend, tensorboard, mlflow, **settings):
+    if mlflow: tracking._mlflow() # or else its absence would be seen at the end of a long run
+    experiment = study(**_asked(file, options, settings))
+    print(_plan(experiment.config), flush=True)
+    if jobs is None: jobs = cores() if experiment.config["size"] <= 64 else 1
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", ".*trainings failed")
+        experiment.run(jobs, backend, progress=sys.stderr.isatty(), tensorboard=tensorboard)
+    failures = experiment.failures
+    try: _conclude(experiment)
+    finally: status = _failed(failures)
+    if tensorboard: print(f"curves: tensorboard --logdir {experiment.out/'tensorboard'}")
+    if mlflow: mirror(experiment, mlflow)
+    return status
+
+# %% ../nbs/08_app.ipynb #2b5500ab
 def _generate(data, generator, options, n, out, seed, dry_run):
     _beside(out, data)
     _make(load(data), make_generator(generator, **dict(options)), n, out, seed, dry_run)
@@ -183,6 +290,7 @@ def _make(images, maker, n, out, seed, dry_run):
     if hasattr(maker, "spent"): print("", maker.spent().round(2).to_string(), sep="\n")
     print("", made.counts().to_string(), f"\npictures: {out}", sep="\n")
 
+# %% ../nbs/08_app.ipynb #9b42b2b8
 def _datasets():
     print(datasets().to_string(), "", "Also: tfds:NAME (any image classification set of TensorFlow Datasets), the address of an archive, an archive or a folder of your own.", sep="\n")
 
@@ -199,11 +307,10 @@ def main(argv: list = None) -> int: # exit status
     try: 
         with warnings.catch_warnings():
             warnings.showwarning = _plainly
-            command(**settings)
+            return command(**settings) or 0
     except SynthnbError as e:
         print(f"synthnb: {e}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("synthnb: stopped; the same command goes on from here", file=sys.stderr)
         return 130
-    return 0

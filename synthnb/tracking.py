@@ -185,6 +185,7 @@ def _add_files(client, run, experiment):
     for name in ("study.toml", "comparison.csv", "trials.csv", "report.html"):
         if (path := Path(experiment.out)/name).exists(): client.log_artifact(run, str(path))
 
+# %% ../nbs/05b_tracking.ipynb #42625226
 def _add_all(client, home, experiment, name):
     config = redact(json.loads(json.dumps(experiment.config, default=str)))
     digest = hashlib.sha256(json.dumps(config, sort_keys=True).encode()).hexdigest()[:16]
@@ -192,7 +193,7 @@ def _add_all(client, home, experiment, name):
     parent = _add_run(client, home, name, {"synthnb.run": digest}, simple, {}, _runs(client, home, "synthnb.run", digest))
     known, tags = _runs(client, home, "mlflow.parentRunId", parent), {"mlflow.parentRunId": parent}
     for row in experiment.trials.to_dict("records"):
-        params = {k: row[k] for k in _about if k in row}
+        params = {k: f"{row[k]:g}" if isinstance(row[k], float) else row[k] for k in _about if k in row and not pd.isna(row[k])}
         metrics = {k: v for k, v in row.items() if k not in params and isinstance(v, (int, float))}
         _add_run(client, home, "-".join(str(v) for k, v in params.items() if k != "seed"), tags, params, metrics, known)
     _add_files(client, parent, experiment)

@@ -255,6 +255,7 @@ def _within(trials, predictions, baseline):
         d = None if arm == baseline else _difference(table, right, baseline, arm)
         yield row | ({} if d is None else paired(*d) | dict(pairs=len(d[0]))), d, [int(r) for r in table.index[table[[baseline, arm]].isna().any(axis=1)]]
 
+# %% ../nbs/07_analysis.ipynb #1835a6a9
 def compare(
     trials: pd.DataFrame, # one row a trial: arm, replicate, test_accuracy; with several settings also per_class and budget
     predictions: pd.DataFrame = None, # one row a trial and test picture; with them the intervals know of the pictures, and the accuracies are checked

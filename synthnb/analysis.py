@@ -462,6 +462,7 @@ def curve_figure(
     above.legend(fontsize=8, frameon=False, ncols=4, loc="lower center", bbox_to_anchor=(.5, 1.08))
     return fig
 
+# %% ../nbs/07_analysis.ipynb #a59948d6
 def _draw_curves(above, below, curves, attrs, x):
     import matplotlib as mpl
     baseline, margin, colours = attrs["baseline"], 100 * attrs["margin"], iter(mpl.colormaps["tab10"].colors)

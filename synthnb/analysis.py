@@ -357,6 +357,7 @@ def _declared(config):
     varying = {k: v for k, v in lists.items() if isinstance(v, (list, tuple)) and len(v) > 1}
     return [dict(zip(("arm", *varying), each)) for each in product(_arms(config), *varying.values())]
 
+# %% ../nbs/07_analysis.ipynb #29bc8f54
 def accuracy_figure(
     experiment: Experiment, # or a table of trials
     comparison: pd.DataFrame = None # from `compare`, which is called if it is not given

@@ -223,7 +223,7 @@ def _claim(self: Experiment, jobs):
 def _alone(folder):
     "Hold the folder's lock, or raise"
     with locked(folder/"run", wait=False):
-        for part in folder.rglob(".*.part"): part.unlink(missing_ok=True)
+        for left in [*folder.rglob(".*.part"), *folder.glob("trials/*.steps")]: left.unlink(missing_ok=True)
         yield
 
 # %% ../nbs/06_experiment.ipynb #1c5cb87d
@@ -423,7 +423,7 @@ def _make_all(self: Experiment, work, bar):
     if not (test/"manifest.parquet").exists(): self.test.save(test)
     todo = [(r, n) for r in range(self.config["replicates"]) for n in dict(self.settings) if not (self._replicate(r, n)/"replicate.parquet").exists()]
     tasks = [(make_pictures, (self.real, self.arms, n, self._replicate(r, n), self._seed(r), self.config["validation"]), {}) for r, n in todo]
-    if any(a.model == "imagenet" for a in self.arms) and not encoded.exists(): tasks.append((save_encoded, (self.test, encoded), {}))
+    if any(a.model == "imagenet" for a in self.arms) and not encoded.exists(): tasks.insert(0, (save_encoded, (self.test, encoded), {}))
     failed = []
     with bar(total=len(tasks), desc="pictures", unit="replicate", disable=not tasks) as progress:
         for _, out in work(tasks): 

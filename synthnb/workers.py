@@ -51,6 +51,8 @@ def _prepare(threads, tensorflow):
         tf.config.experimental.enable_op_determinism()
         tf.constant(0.)
         tf.get_logger().setLevel("ERROR")
+    gc.collect()
+    gc.freeze()  # what TensorFlow brought along stays: every later collection need not look at it
     _here.prepared = True
 
 # %% ../nbs/05a_workers.ipynb #95de9ac0
@@ -102,6 +104,8 @@ class _Lost(Exception): "A worker died before its task was done"
 
 def _belong(parent):
     "End this process when its parent is gone, and not by Ctrl-C"
+    from joblib.externals.loky import process_executor
+    process_executor._MAX_MEMORY_LEAK_SIZE = 2**31  # bytes; at loky's own 300 MB a worker would load TensorFlow anew every few trainings
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     def watch():
         while os.getppid() == parent: time.sleep(1)

@@ -15,7 +15,7 @@ from .data import BadSetting, ImageSet, NotFound, SynthnbError, cores, datasets,
 from .experiment import ARMS, CONTROLS, Experiment, study_arms, sweep
 from .generate import augment
 from .tracking import mirror, read_study, write_study
-from .workers import _quiet
+from .workers import BACKENDS, _quiet
 
 # %% ../nbs/08_app.ipynb #a4857313
 GENERATORS = dict(cvae="CVAE", pggan="PGGAN", openai="OpenAIImages", diffusers="Diffusers", style="StyleTransfer")
@@ -183,7 +183,7 @@ def _run_options(parser):
     _add_flags(parser)
     parser.add_argument("--with", type=_option, action="append", default=[], dest="options", metavar="NAME=VALUE", help=_with)
     parser.add_argument("--jobs", type=int, metavar="J", help="trials at a time (default: one a core for pictures up to 64 pixels, which keep no more than one busy, else 1)")
-    parser.add_argument("--backend", choices=["loky", "ray", "dask"], default="loky", help="where they run (default loky: processes of this machine)")
+    parser.add_argument("--backend", choices=list(BACKENDS), default="loky", help="where they run (default loky: processes of this machine)")
     parser.add_argument("--tensorboard", action="store_true", help="write the curves of each training into the run folder, for TensorBoard")
     parser.add_argument("--mlflow", metavar="URI", help="copy the run to MLflow at its end: http://… or sqlite:///FILE")
 

@@ -112,6 +112,7 @@ def _belong(parent):
         os._exit(1)
     threading.Thread(target=watch, daemon=True).start()
 
+# %% ../nbs/05a_workers.ipynb #bf3fd19e
 class _Loky:
     def __init__(self, jobs, threads): 
         self.environment, self.idle, self.busy, self.done = _settings(threads), [], {}, Counter()

@@ -473,34 +473,35 @@ def _clocked(folder, task, /, *args, **kw):
         return before
     def clock(part, function):
         def call(*args, **kw):
-            before = switch(part)
+            before = switch(part or (now[0] if now[0] != "rest" else "evaluation"))
             try: return function(*args, **kw)
             finally: switch(before)
         return call
-    with mock.patch.multiple(experiment, **{f: clock(part, getattr(experiment, f)) for f, part in _parts.items()}): getattr(experiment, task)(*args, **kw)
+    clocks = {f: clock(part, getattr(experiment, f)) for f, part in _parts.items()}
+    with mock.patch.multiple(experiment, **clocks), mock.patch.object(ImageSet, "tfdata", clock("", ImageSet.tfdata)): getattr(experiment, task)(*args, **kw)
     switch("")
     Path(folder, f"{os.getpid()}-{time.time_ns()}.json").write_text(json.dumps(times))
 
-def _clocks(out, clocks, replicates, steps, jobs):
+def _clocks(out, clocks, jobs, settings):
     "The study on digits: how many trials, and the seconds of its tasks' parts"
     from synthnb.app import study
     tasks, times = ("make_pictures", "save_encoded", "run_trial", "run_reference"), Counter()
     Path(clocks).mkdir()
-    with mock.patch.multiple(experiment, **{t: partial(_clocked, clocks, t) for t in tasks}): trials = study("digits", replicates=replicates, steps=steps, out=out).run(jobs, progress=False)
+    with mock.patch.multiple(experiment, **{t: partial(_clocked, clocks, t) for t in tasks}): trials = study("digits", out=out, **settings).run(jobs, progress=False)
     for file in Path(clocks).iterdir(): times.update(json.loads(file.read_text()))
     return len(trials), times
 
 def machinery(
     replicates: int = 12, # of five arms, with two jobs
     fewer: int = 3, # for two jobs against one
-    steps: int = None # None: as `study` has it
+    **settings # of `study`; none: as it has them
 ) -> pd.DataFrame: # a row for each run
     "How long an experiment takes, and the share of each part in the time of its jobs"
     rows = {}
     with tempfile.TemporaryDirectory() as tmp:
         for jobs, n in dict.fromkeys([(2, replicates), (2, fewer), (1, fewer)]):
             start = time.perf_counter()
-            (trials, times), _ = alone("_clocks", Path(tmp)/f"run-{jobs}-{n}", Path(tmp)/f"clocks-{jobs}-{n}", n, steps, jobs)
+            (trials, times), _ = alone("_clocks", Path(tmp)/f"run-{jobs}-{n}", Path(tmp)/f"clocks-{jobs}-{n}", jobs, settings | dict(replicates=n))
             seconds = time.perf_counter() - start
             share = {part: times.get(part, 0) / seconds / jobs for part in ("generation", "training", "evaluation")}
             rows[trials, jobs] = dict(seconds=seconds) | share | {"everything else": 1 - sum(share.values())}
@@ -545,4 +546,4 @@ def style(quick: bool = False): # yields (title, table)
 def run(quick: bool = False): # yields (title, table)
     "`synthnb bench run`: what is claimed about experiments, measured on this machine"
     yield "experiments that are killed", disturbed(2, 3, ["loky"]) if quick else disturbed()
-    yield "where an experiment's time goes", machinery(1, 1, 30) if quick else machinery()
+    yield "where an experiment's time goes", machinery(1, 1, steps=30, test=200) if quick else machinery()

@@ -482,6 +482,7 @@ def _clocked(folder, task, /, *args, **kw):
     switch("")
     Path(folder, f"{os.getpid()}-{time.time_ns()}.json").write_text(json.dumps(times))
 
+# %% ../nbs/09_bench.ipynb #f27e19ba
 def _clocks(out, clocks, jobs, settings):
     "The study on digits: how many trials, and the seconds of its tasks' parts"
     from synthnb.app import study

@@ -4,23 +4,27 @@
 
 # %% auto #0
 __all__ = ['field', 'folder_of', 'zoo', 'throughput', 'alone', 'scale', 'memory', 'style_speed', 'killed', 'against_lite',
-           'leaks', 'found_in_zoo', 'data', 'style']
+           'disturbed', 'machinery', 'leaks', 'found_in_zoo', 'data', 'style', 'run']
 
 # %% ../nbs/09_bench.ipynb #a63e0d06
-import hashlib, io, json, os, re, shutil, struct, subprocess, sys, tempfile, time, warnings, zlib
+import hashlib, io, json, os, random, re, shutil, signal, struct, subprocess, sys, tempfile, time, warnings, zlib
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 import pandas as pd
 from PIL import Image, ImageOps
 
-from . import styletransfer as st
-from .data import ImageSet, NotFound, cores, read_image
+from . import experiment, styletransfer as st
+from .data import ImageSet, NotFound, cores, load, read_image
 from .duplicates import planted
-from .generate import augment, signature
+from .experiment import study_arms
+from .generate import CVAE, augment, signature
+from .workers import _needs
 
 # %% ../nbs/09_bench.ipynb #6af55cb8
 def field(seed: int, width: int = 192, height: int = 144) -> Image.Image:
@@ -363,6 +367,152 @@ def against_lite(
                 rows.append((painting.stem, np.abs(v - w).max() / st._step, _apart(st.stylize(photo, v), own), _apart(st.stylize(photo, w), own), _apart(theirs(photo, v), own)))
     return pd.DataFrame(rows, columns=["style", "steps apart", "each its own vector", "one vector, two networks", "one network, two vectors"]).groupby("style").mean().round(2)
 
+# %% ../nbs/09_bench.ipynb #6c9b921c
+def _tries(out, replicates, address=""):
+    "An experiment on loky, or on the Ray cluster at an address"
+    if address: os.environ["RAY_ADDRESS"] = address
+    real, test = load("digits").sample(30).split(100)
+    arms = study_arms(["original", "generated", "stylized", "combined", "oversampled", "more_real"], CVAE(steps=20), n=1)
+    small = experiment.Experiment(real, test, arms, per_class=4, replicates=replicates, steps=10, size=32, flip=False, reference=False, out=out, name="digits")
+    return len(small.run(2, "ray" if address else "loky", progress=False))
+
+# %% ../nbs/09_bench.ipynb #8010af71
+def _short(*said): return hashlib.sha256(repr(said).encode()).hexdigest()[:8]
+
+def _left_in(out):
+    "What the folder of a run holds"
+    files = sorted(p.relative_to(out).as_posix() for p in Path(out).rglob("*") if p.is_file())
+    sha = {f: hashlib.sha256((out/f).read_bytes()).hexdigest() for f in files if f.endswith((".png", ".jpg"))}
+    trials, predictions = pd.read_csv(out/"trials.csv"), pd.read_parquet(out/"predictions.parquet")
+    return {"trials": len(trials), "more than once": int(trials.duplicated(["arm", "replicate"]).sum()), "all columns but seconds": _short(trials.drop(columns="seconds").to_csv()),
+        "predictions": _short(pd.util.hash_pandas_object(predictions).tolist()), "pictures": len(sha), "their paths and contents": _short(sha), 
+        "names of all files": _short(files), "half-written or failed": sum(f.endswith((".part", ".steps", ".error.json")) for f in files)}
+
+# %% ../nbs/09_bench.ipynb #b7efc922
+def _processes(word): # pid: its parent's
+    "Those whose command has a word in it"
+    said = subprocess.run(["ps", "-A", "-o", "pid=,ppid=,command="], capture_output=True, text=True, check=True).stdout
+    rows = [line.split(None, 2) for line in said.splitlines()]
+    return {int(pid): int(parent) for pid, parent, *command in rows if word in "".join(command)}
+
+def _outlived(killed, seen, word, seconds=60):
+    "How many workers outlived those that started them; a killed process's pipes end with the last process that has them"
+    count, end = 0, time.monotonic() + seconds
+    for process in killed:
+        try: process.communicate(timeout=max(1, end - time.monotonic()))
+        except subprocess.TimeoutExpired: count += 1
+    while (there := seen & _processes(word).keys()) and time.monotonic() < end: time.sleep(.2)
+    return max(count, len(there))
+
+def _hit(process, workers, draw):
+    "Kill a process, or one of its workers"
+    if process.poll() is not None: raise RuntimeError(f"it ended before it could be killed: {process.communicate()[1][-2000:]}")
+    chosen = draw.choice(workers) if draw.random() < .5 and workers else process.pid
+    os.kill(chosen, signal.SIGKILL)
+    return "leaders" if chosen == process.pid else "workers"
+
+# %% ../nbs/09_bench.ipynb #fd9ab7df
+def _so_far(out): # pictures, trials
+    return np.array([sum(1 for _ in (out/folder).rglob(f"[!.]*.{suffix}")) for folder, suffix in dict(pictures="png", trials="npz").items()])
+
+def _disturbed(out, replicates, kills, whole, cluster=None, seed=0):
+    "A run that is killed until it is done: how often what was killed, and what outlived it"
+    address, parents, word, take_node = cluster or ("", [], "popen_loky", None)
+    draw, seen, count, processes = random.Random(seed), set(), dict(leaders=0, workers=0, nodes=0), [_start("_tries", out, replicates, address)]
+    for i, share in enumerate(sorted(draw.uniform(0, .8) for _ in range(kills))):
+        while processes[-1].poll() is None and (_so_far(out) / whole).mean() < share: time.sleep(.1)
+        time.sleep(draw.uniform(0, 1))
+        workers = [pid for pid, parent in _processes(word).items() if parent in (parents or [processes[-1].pid])]
+        seen.update(workers)
+        what = _hit(processes[-1], workers, draw)
+        count[what] += 1
+        if what == "leaders": 
+            processes.append(_start("_tries", out, replicates, address))
+            time.sleep(draw.uniform(0, 8))
+        if take_node and i == kills // 2: 
+            take_node()
+            count["nodes"] += 1
+    errors = processes[-1].communicate()[1]
+    if processes[-1].returncode: raise RuntimeError(f"the last run failed: {errors[-2000:]}")
+    return {f"{k} killed": v for k, v in count.items()} | {"processes left behind": _outlived(processes[:-1], seen, word)}
+
+# %% ../nbs/09_bench.ipynb #0e97f81b
+@contextmanager
+def _two_nodes():
+    "A Ray cluster: its address, the processes that start its workers, what these are called, and a call that takes a node away"
+    with _needs("ray"): from ray.cluster_utils import Cluster
+    cluster = Cluster(initialize_head=True, head_node_args=dict(num_cpus=0, include_dashboard=False))
+    try: 
+        nodes = [cluster.add_node(num_cpus=1) for _ in range(2)]
+        yield cluster.address, [n.all_processes["raylet"][0].process.pid for n in nodes], "ray::_task", partial(cluster.remove_node, nodes[1], allow_graceful=False)
+    finally: cluster.shutdown()
+
+def disturbed(
+    replicates: int = 10, kills: int = 10, 
+    backends: tuple = ("loky", "ray"), # Ray is left out where it is not installed
+    seed: int = 0 # of the moments
+) -> pd.DataFrame: # a column for the run that was left alone, and one for each that was killed
+    "Whether an experiment of six arms that is killed again and again becomes the same in the end"
+    table = {}
+    with tempfile.TemporaryDirectory() as tmp:
+        alone("_tries", Path(tmp)/"alone", replicates)
+        table["left alone"] = _left_in(Path(tmp)/"alone")
+        for backend in backends:
+            try:
+                with _two_nodes() if backend == "ray" else nullcontext() as cluster: done = _disturbed(Path(tmp)/backend, replicates, kills, _so_far(Path(tmp)/"alone"), cluster, seed)
+                table[f"killed on {backend}"] = _left_in(Path(tmp)/backend) | done
+            except NotFound: table[f"killed on {backend}"] = dict.fromkeys(table["left alone"], "left out")
+    return pd.DataFrame(table).fillna("")
+
+# %% ../nbs/09_bench.ipynb #c4ceab2a
+_parts = dict(_augmented="generation", fit="training", _regression="training", predict="evaluation", encode="evaluation", _check_seen="rest", _write_record="rest")
+
+def _clocked(folder, task, /, *args, **kw):
+    "A task of an experiment; the seconds of its parts go into a file in `folder`"
+    times, now = Counter(), ["rest", time.perf_counter()]
+    def switch(part):
+        before, since = now
+        now[:] = part, time.perf_counter()
+        times[before] += now[1] - since
+        return before
+    def clock(part, function):
+        def call(*args, **kw):
+            before = switch(part or (now[0] if now[0] != "rest" else "evaluation"))
+            try: return function(*args, **kw)
+            finally: switch(before)
+        return call
+    clocks = {f: clock(part, getattr(experiment, f)) for f, part in _parts.items()}
+    with mock.patch.multiple(experiment, **clocks), mock.patch.object(ImageSet, "tfdata", clock("", ImageSet.tfdata)): getattr(experiment, task)(*args, **kw)
+    switch("")
+    Path(folder, f"{os.getpid()}-{time.time_ns()}.json").write_text(json.dumps(times))
+
+# %% ../nbs/09_bench.ipynb #f27e19ba
+def _clocks(out, clocks, jobs, settings):
+    "The study on digits: how many trials, and the seconds of its tasks' parts"
+    from synthnb.app import study
+    tasks, times = ("make_pictures", "save_encoded", "run_trial", "run_reference"), Counter()
+    Path(clocks).mkdir()
+    with mock.patch.multiple(experiment, **{t: partial(_clocked, clocks, t) for t in tasks}): trials = study("digits", out=out, **settings).run(jobs, progress=False)
+    for file in Path(clocks).iterdir(): times.update(json.loads(file.read_text()))
+    return len(trials), times
+
+def machinery(
+    replicates: int = 12, # of five arms, with two jobs
+    fewer: int = 3, # for two jobs against one
+    **settings # of `study`; none: as it has them
+) -> pd.DataFrame: # a row for each run
+    "How long an experiment takes, and the share of each part in the time of its jobs"
+    rows = {}
+    with tempfile.TemporaryDirectory() as tmp:
+        for jobs, n in dict.fromkeys([(2, replicates), (2, fewer), (1, fewer)]):
+            start = time.perf_counter()
+            (trials, times), _ = alone("_clocks", Path(tmp)/f"run-{jobs}-{n}", Path(tmp)/f"clocks-{jobs}-{n}", jobs, settings | dict(replicates=n))
+            seconds = time.perf_counter() - start
+            share = {part: times.get(part, 0) / seconds / jobs for part in ("generation", "training", "evaluation")}
+            rows[trials, jobs] = dict(seconds=seconds) | share | {"everything else": 1 - sum(share.values())}
+    table = pd.DataFrame(rows).T.rename_axis(["trials", "jobs"])
+    return table.assign(**{"of one job's time": [table.seconds[at] / rows[at[0], 1]["seconds"] if (at[0], 1) in rows else np.nan for at in table.index]}).round(3)
+
 # %% ../nbs/09_bench.ipynb #14406b71
 def leaks(quick: bool = False) -> pd.DataFrame: # recall by kind of change, and the false groups in 1,000 pictures
     "Near-duplicates planted among photos, where `SYNTHNB_DATA` has the pets, and among random fields otherwise"
@@ -396,3 +546,9 @@ def style(quick: bool = False): # yields (title, table)
     yield "killed and resumed", killed(12, 3, 256, (.3, .6)) if quick else killed()
     try: yield "against TensorFlow Lite: mean absolute difference, of 255", against_lite(styles=2, photos=1) if quick else against_lite()
     except NotFound as e: yield "against TensorFlow Lite: left out", pd.DataFrame({"because": [str(e)]})
+
+
+def run(quick: bool = False): # yields (title, table)
+    "`synthnb bench run`: what is claimed about experiments, measured on this machine"
+    yield "experiments that are killed", disturbed(2, 3, ["loky"]) if quick else disturbed()
+    yield "where an experiment's time goes", machinery(1, 1, steps=30, test=200) if quick else machinery()

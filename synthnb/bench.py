@@ -490,7 +490,7 @@ def _clocked(folder, task, /, *args, **kw):
 def _clocks(out, clocks, jobs, settings):
     "The study on digits: how many trials, and the seconds of its tasks' parts"
     from synthnb.app import study
-    tasks, times = ("make_pictures", "save_encoded", "run_trial", "run_reference"), Counter()
+    tasks, times = ("make_pictures", "run_trial", "run_reference"), Counter()
     Path(clocks).mkdir()
     with mock.patch.multiple(experiment, **{t: partial(_clocked, clocks, t) for t in tasks}): trials = study("digits", out=out, **settings).run(jobs, progress=False)
     for file in Path(clocks).iterdir(): times.update(json.loads(file.read_text()))

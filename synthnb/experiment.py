@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['ARMS', 'CONTROLS', 'REFERENCE', 'Arm', 'asked', 'study_arms', 'sweep', 'refuse_leaks', 'Experiment', 'make_pictures',
-           'run_trial', 'save_encoded', 'run_reference', 'too_few']
+           'run_trial', 'run_reference', 'too_few']
 
 # %% ../nbs/06_experiment.ipynb #2e2e0687
 import contextlib, copy, io, json, math, re, time, warnings
@@ -338,16 +338,21 @@ def _regression(x, y, groups):
     chosen = GridSearchCV(plain, dict(logisticregression__C=np.logspace(-4, 0, 5)), cv=StratifiedGroupKFold(folds))
     return chosen.fit(x, y, groups=groups)
 
-def save_encoded(images: ImageSet, path: Path): # float32 [n, 1280], in the order of the rows in use
-    "Write the pictures' ImageNet features"
-    buffer = io.BytesIO()
-    np.save(buffer, encode(images))
-    write_atomic(path, buffer.getvalue())
+def _encoded_once(images, path):
+    "The pictures' ImageNet features, from a file that the first to ask writes"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        with locked(path):
+            if not path.exists():
+                buffer = io.BytesIO()
+                np.save(buffer, encode(images))
+                write_atomic(path, buffer.getvalue())
+    return np.load(path)
 
 def run_reference(
     records: list, # as for `run_trial`; all get the same
     images: ImageSet, test: ImageSet, labels: list, seed: int, 
-    encoded: Path, # of the held-out pictures, from `save_encoded`
+    encoded: Path, # where the features of the held-out pictures are, or will be
     **row
 ):
     "Fit logistic regression on ImageNet features, measure on all of `test` and write the records"
@@ -355,7 +360,7 @@ def run_reference(
     y, truth = images._numbers(labels), test._numbers(labels)
     x, seen = encode(images), dict.fromkeys(ORIGINS, 0) | kept.origin.value_counts().to_dict()
     model = _regression(x, y, kept.source.to_numpy())
-    p = model.predict_proba(np.load(encoded)).astype("float32")
+    p = model.predict_proba(_encoded_once(test, encoded)).astype("float32")
     result = dict(steps=0, seen=seen, train_accuracy=float(model.score(x, y)), seconds=time.perf_counter() - start)
     for budget, _, path in records: _write_record(path, dict(row, budget=budget, seed=seed), result, p, None, truth)
 
@@ -427,7 +432,6 @@ def _make_all(self: Experiment, work, bar):
     if not (test/"manifest.parquet").exists(): self.test.save(test)
     todo = [(r, n) for r in range(self.config["replicates"]) for n in dict(self.settings) if not (self._replicate(r, n)/"replicate.parquet").exists()]
     tasks = [(make_pictures, (self.real, self.arms, n, self._replicate(r, n), self._seed(r), self.config["validation"]), {}) for r, n in todo]
-    if any(a.model == "imagenet" for a in self.arms) and not self._encoded.exists(): tasks.insert(0, (save_encoded, (self.test, self._encoded), {}))
     failed = []
     with bar(total=len(tasks), desc="pictures", unit="replicate", disable=not tasks) as progress:
         for _, out in work(tasks): 

@@ -51,8 +51,6 @@ def _prepare(threads, tensorflow):
         tf.config.experimental.enable_op_determinism()
         tf.constant(0.)
         tf.get_logger().setLevel("ERROR")
-    gc.collect()
-    gc.freeze()  # what TensorFlow brought along stays: every later collection need not look at it
     _here.prepared = True
 
 # %% ../nbs/05a_workers.ipynb #95de9ac0
@@ -61,6 +59,7 @@ _tasks = 50  # in the life of a worker
 def _give_back():
     "Memory that nothing uses any more goes back to the machine"
     gc.collect()
+    gc.freeze()  # what is left now stays, such as what TensorFlow keeps of every network: no later collection need look at it
     with contextlib.suppress(AttributeError, OSError, TypeError): ctypes.CDLL(None).malloc_trim(0)  # glibc has it, others need it less
 
 # %% ../nbs/05a_workers.ipynb #480c765d

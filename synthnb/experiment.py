@@ -174,7 +174,7 @@ class Experiment:
         _makers_fit(arms, test)
         refuse_leaks(real, test, near=True)
         self.real, self.test, self.arms, self.out, self.labels = real, test, arms, Path(out), real.labels
-        self.unit, self.settings = unit, [(n, b) for n in numbers for b in budgets]
+        self.unit, self.numbers, self.settings = unit, numbers, [(n, b) for n in numbers for b in budgets]
         self.recipe = Recipe(0, batch, size, None, shear, zoom, flip, patience=patience, as_published=as_published)
         self.config = dict(name=name, labels=self.labels, real=real.digest, real_n=len(real), test=test.digest, test_n=len(test), arms=[_describe(a) for a in arms], 
                            per_class=_one(numbers), replicates=replicates, unit=unit, **dict(steps=None, epochs=None, seconds=None) | {unit: _one(budgets)}, batch=batch, size=size, shear=shear, zoom=zoom, flip=flip, 
@@ -212,9 +212,10 @@ def _claim(self: Experiment, jobs):
         try: strange = self.out.exists() and (not self.out.is_dir() or any(p.suffix != ".part" for p in self.out.iterdir()))
         except OSError as e: raise BadSetting(f"cannot look into {self.out} ({e.strerror}); choose another folder") from None
         if strange: raise BadSetting(f"{self.out} exists and is no run folder; choose another, nothing was changed in it")
-        before = dict(self.config, jobs=jobs, threads=max(1, cores() // jobs), versions=versions(), made_with=made_with())
+        before = dict(self.config, jobs=jobs, threads=max(1, cores() // jobs), made_with=made_with())
         write_atomic(self.out/"config.json", json.dumps(before, indent=1).encode())
-    if other := _differences(before.get("versions"), versions(), "versions"):
+    now = versions()
+    if other := _differences({k: before.get("made_with", {}).get(k) for k in now}, now, "versions"):
         warnings.warn(f"{self.out} was begun with other software ({other[0]}); what is done now may differ in the last digits")
     self.config = before
 
@@ -385,7 +386,7 @@ def _missing(self: Experiment) -> list: # (arm, replicate, per_class, budgets wi
     "The trainings that are not done yet"
     found = []
     for r in range(self.config["replicates"]):
-        for n in dict(self.settings):
+        for n in self.numbers:
             for arm in self.arms:
                 lacking = [b for m, b in self.settings if m == n and not self._record(arm.name, r, n, b).exists()]
                 if lacking: found.append((arm, r, n, lacking))
@@ -415,7 +416,7 @@ def manifest(self: Experiment) -> pd.DataFrame:
     "Every picture of the run: `ImageSet`'s columns, `replicate` (−1 for the held-out ones), `per_class` and the `arms` that it belongs to"
     tables = [ImageSet.open(self.out/"test").items.assign(replicate=-1, per_class=np.nan, arms="", part="test").pipe(lambda d: d.assign(path="test/" + d.path))]
     for r in range(self.config["replicates"]):
-        for n in dict(self.settings):
+        for n in self.numbers:
             items = pd.read_parquet(self._replicate(r, n)/"replicate.parquet")
             prefix = self._replicate(r, n).relative_to(self.out).as_posix() + "/"
             tables.append(items.assign(replicate=r, per_class=float(n or np.nan), path=np.where(items.path == "", "", prefix + items.path)))
@@ -430,7 +431,7 @@ def _make_all(self: Experiment, work, bar):
     "The pictures of every replicate that has not all of its own yet"
     test = self.out/"test"
     if not (test/"manifest.parquet").exists(): self.test.save(test)
-    todo = [(r, n) for r in range(self.config["replicates"]) for n in dict(self.settings) if not (self._replicate(r, n)/"replicate.parquet").exists()]
+    todo = [(r, n) for r in range(self.config["replicates"]) for n in self.numbers if not (self._replicate(r, n)/"replicate.parquet").exists()]
     tasks = [(make_pictures, (self.real, self.arms, n, self._replicate(r, n), self._seed(r), self.config["validation"]), {}) for r, n in todo]
     failed = []
     with bar(total=len(tasks), desc="pictures", unit="replicate", disable=not tasks) as progress:

@@ -242,7 +242,7 @@ def _run(file, options, jobs, backend, tensorboard, mlflow, **settings):
     print(_plan(experiment.config), flush=True)
     if jobs is None: jobs = cores() if experiment.config["size"] <= 64 else 1
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", ".*trainings failed")
+        warnings.filterwarnings("ignore", ".*trainings? failed")
         experiment.run(jobs, backend, progress=sys.stderr.isatty(), tensorboard=tensorboard)
     failures = experiment.failures
     try: _conclude(experiment)

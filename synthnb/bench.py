@@ -159,6 +159,7 @@ def alone(function: str, *args): # what it returns, with its process's peak memo
     if process.returncode: raise RuntimeError(f"{function} failed: {errors[-2000:]}")
     return json.loads(said.splitlines()[-1])
 
+# %% ../nbs/09_bench.ipynb #1ab95912
 @contextmanager
 def _timed(times, what):
     start = time.perf_counter()
@@ -180,6 +181,7 @@ def _scans(root):
     with _timed(times, "open it"): ImageSet.open(root)
     return times
 
+# %% ../nbs/09_bench.ipynb #a58dd0e8
 def _million(path, n):
     "A manifest of `n` rows, without the files"
     sha = pd.Series(np.random.default_rng(0).integers(0, 2**63, n)).map("{:064x}".format)

@@ -176,6 +176,7 @@ def _classes(listing):
     listing.loc[loose, ["problem", "detail"]] = "in no class folder", "move it into the folder of its class"
     return listing[~loose | _named_as_picture(listing)]
 
+# %% ../nbs/00_data.ipynb #642fd354
 @patch(cls_method=True)
 def from_folder(cls: ImageSet, 
     root: Path, # holds LABEL/…, or train/LABEL/… and test/LABEL/… (what lies beside these two is then not looked at); also an address, `s3://…`
@@ -200,6 +201,7 @@ def from_folder(cls: ImageSet,
     if not label: _say_empty(items, root)
     return cls(items, root)
 
+# %% ../nbs/00_data.ipynb #b4528468
 def _items(found):
     "Rows of a set from those of a scan"
     found = found.fillna(dict(sha256="", width=0, height=0)).reset_index()
@@ -317,6 +319,7 @@ def since(self: ImageSet) -> pd.DataFrame: # path, problem, detail
     with ThreadPoolExecutor() as pool: found = pool.map(lambda row: _since(self.root/row[0], row[1]), zip(rows.path, rows.sha256))
     return pd.DataFrame([(p, *f) for p, f in zip(rows.path, found) if f], columns=["path", "problem", "detail"])
 
+# %% ../nbs/00_data.ipynb #d8249453
 def _twice(kept):
     "Real pictures that are there more than once"
     real = kept[kept.origin == "real"].sort_values(["part", "path"], ascending=[False, True])
@@ -347,6 +350,7 @@ def apart(self: ImageSet, held: ImageSet) -> ImageSet:
     reason = ("leak: " + self.items.path.map(found.detail)).where(leaks, self.items.reason)
     return ImageSet(self.items.assign(kept=self.items.kept & ~leaks, reason=reason), self.root)
 
+# %% ../nbs/00_data.ipynb #0455fa24
 @patch
 def check(self: ImageSet, 
     against: ImageSet = None # a set that must stay unseen

@@ -519,7 +519,7 @@ def run(self: Experiment,
     trials = self.trials
     write_atomic(self.out/"trials.csv", trials.to_csv(index=False).encode())
     write_atomic(self.out/"predictions.parquet", _parquet(self.predictions, index=False))
-    if len(failures := self.failures): warnings.warn(f"{len(failures)} trainings failed, the first, {failures.arm.iat[0]!r} of replicate {failures.replicate.iat[0]}: {failures.error.iat[0]}; experiment.failures has the tracebacks, and the same run again tries them again")
+    if len(failures := self.failures): warnings.warn(f"{len(failures)} training{'s' * (len(failures) > 1)} failed, the first, {failures.arm.iat[0]!r} of replicate {failures.replicate.iat[0]}: {failures.error.iat[0]}; experiment.failures has the tracebacks, and the same run again tries them again")
     return trials
 
 # %% ../nbs/06_experiment.ipynb #a8687109

@@ -456,6 +456,7 @@ def _prepare(self: Learnt, images): # images in an order of their own, x uint8 [
     self.channels = x.shape[-1]
     return images, x, y
 
+# %% ../nbs/02_generate.ipynb #a17d8240
 @patch
 def _learn(self: CVAE, x, y, learn, back, steps):
     "The training: weights of the two nets"

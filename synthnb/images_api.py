@@ -124,6 +124,7 @@ def _apply(self: Ledger, line, journal):
     if "journal" in row and "outcome" not in row: self.open[line["id"]] = row
     else: self.open.pop(line["id"], None)
 
+# %% ../nbs/02a_openai.ipynb #6be5aca3
 @patch
 def _catch_up(self: Ledger):
     for path in self.folder.glob("*.jsonl"): self._read_on(path)
@@ -346,6 +347,7 @@ def _process(self: OpenAIImages) -> _Now:
             self._now = _Now()
     return self._now
 
+# %% ../nbs/02a_openai.ipynb #966ad1fd
 _most_bytes = 64 * 2**20
 
 def _bound(seconds):
@@ -362,6 +364,7 @@ def _bound(seconds):
     def hook(response): response.stream = Bounded(response.stream)
     return hook
 
+# %% ../nbs/02a_openai.ipynb #af535157
 @patch
 def _client(self: OpenAIImages):
     import openai

@@ -10,7 +10,7 @@ __all__ = ['SETTING', 'over_pictures', 'standard_error', 'interval', 'sign_flip'
            'feature_distances', 'samples', 'samples_figure', 'published', 'readable', 'report']
 
 # %% ../nbs/07_analysis.ipynb #66c96a63
-import base64, html, json, re, shlex
+import base64, html, json, re, shlex, warnings
 from bisect import bisect_left
 from functools import cache
 from itertools import product
@@ -24,7 +24,7 @@ from fastcore.basics import patch
 
 from .card import redact
 from .data import BadImage, BadSetting, ImageSet, NotFound, write_atomic, figure, png
-from .experiment import ARMS, REFERENCE, Experiment, _describe, study_arms, too_few
+from .experiment import ARMS, CONTROLS, REFERENCE, Experiment, _describe, study_arms, too_few
 from .generate import CVAE
 from .model import Recipe
 
@@ -45,8 +45,9 @@ def standard_error(
     "What the mean is uncertain by, over replicates and pictures"
     v = np.asarray(values, float)
     if v.shape[-1] < 2: return (np.full(v.shape[:-1], np.nan)[()],) * 2
-    a, none = v.var(-1, ddof=1) / v.shape[-1], np.ptp(v, -1) < 1e-9
+    a = v.var(-1, ddof=1) / v.shape[-1]
     b, n = (0., 2) if right is None else (over_pictures(right), np.shape(right)[-1])
+    none = a + b < 1e-18
     with np.errstate(invalid="ignore"): freedom = (a + b)**2 / (a**2 / (v.shape[-1] - 1) + b**2 / (n - 1))
     return np.where(none, np.nan, np.sqrt(a + b))[()], np.where(none, np.nan, freedom)[()]
 
@@ -88,9 +89,9 @@ def paired(
     from scipy import stats
     d, (mean, low, high) = np.asarray(differences, float), interval(differences, right=right)
     (error, freedom), flip, n = standard_error(d, right), sign_flip(d), d.shape[-1]
-    student = 2 * stats.t.sf(np.abs(mean) / error, freedom)
-    with np.errstate(all="ignore"): ahead = stats.t.cdf(mean / (d.std(-1, ddof=min(1, n - 1)) * np.sqrt(1 + 1 / n)), n - 1)
-    return dict(difference=mean, difference_low=low, difference_high=high, p=np.fmax(flip, student), p_flip=flip, p_better=np.where(np.isnan(error), np.nan, ahead)[()])
+    student, sd = np.where(mean == 0, 1., 2 * stats.t.sf(np.abs(mean) / error, freedom)), d.std(-1, ddof=1) if n > 1 else np.nan
+    ahead = stats.t.cdf(mean / np.where(sd > 1e-9, sd, np.nan) / np.sqrt(1 + 1 / max(n, 1)), n - 1)
+    return dict(difference=mean, difference_low=low, difference_high=high, p=np.maximum(flip, student), p_flip=flip, p_better=ahead[()])
 
 # %% ../nbs/07_analysis.ipynb #4905a85d
 def holm(p: pd.Series) -> np.ndarray:
@@ -122,6 +123,7 @@ def power_of(
     from scipy import stats
     from statsmodels.stats.power import ttest_power
     if not sd > 0: raise BadSetting(f"sd={sd}: give the standard deviation of the paired differences, which is above zero")
+    if np.isnan(effect) or arms < 1: raise BadSetting(f"effect={effect}, arms={arms}: give a number, and at least one arm")
     n, b, alpha, flips = replicates, pictures**2, .05 / arms, 2 ** (replicates - 1)
     if not (level := flips // (20 * arms) / flips): return 0.
     freedom = lambda a: (a + b)**2 / a**2 * (n - 1)
@@ -133,15 +135,20 @@ def power_of(
     return float(((mean > 0) & (np.maximum(sign_flip(d / sd), student) < alpha)).mean())
 
 # %% ../nbs/07_analysis.ipynb #fb0cdc44
+def _possible(power):
+    if not 0 < power < 1: raise BadSetting(f"power={power}: give a chance, such as 0.8")
+
 def smallest_effect(replicates: int, sd: float, arms: int = 1, pictures: float = 0., power: float = .8) -> float: # NaN: none at all
     "The smallest true difference that is seen with this power; the parameters are those of `power_of`"
     from scipy.optimize import brentq
+    _possible(power)
     beyond = lambda units: power_of(units * error, replicates, sd, arms, pictures) - power
     error = float(np.sqrt(sd**2 / replicates + pictures**2))
     return brentq(beyond, 0, 30, xtol=.01) * error if beyond(30) > 0 else np.nan
 
 def replicates_needed(effect: float, sd: float, arms: int = 1, power: float = .8, pictures: float = 0.) -> float: # inf: more than 10,000
     "How many replicates it takes to see an effect; the parameters are those of `power_of`"
+    _possible(power)
     if not effect: raise BadSetting("effect=0 cannot be seen with any number of replicates; give the smallest that matters, such as 0.01 for one point")
     found = 2 + bisect_left(range(2, 10_001), power, key=lambda n: power_of(effect, n, sd, arms, pictures))
     return found if found <= 10_000 else np.inf
@@ -153,6 +160,9 @@ def accuracies(
 ) -> pd.DataFrame: # one row a replicate, one column an arm, the baseline first
     "Held-out accuracy by replicate and arm; NaN where a trial is missing"
     if not len(trials): raise NotFound("there are no trials yet; run the experiment first")
+    if lacks := [c for c in ("arm", "replicate", "test_accuracy") if c not in trials]: raise BadSetting(f"a table of trials has a column {lacks[0]!r}, and this one does not; its columns are {', '.join(map(str, trials.columns))}")
+    off = trials.test_accuracy[(trials.test_accuracy < 0) | (trials.test_accuracy > 1)]
+    if len(off): raise BadSetting(f"an accuracy of {off.iat[0]:g} is no share of the pictures: 80 % is 0.8")
     arms = list(trials.arm.unique())
     if baseline not in arms: raise NotFound(f"there is no arm {baseline!r} to compare with, only {', '.join(map(repr, arms))}; name one of them as baseline")
     twice = trials[trials.duplicated(["arm", "replicate"])]
@@ -166,13 +176,17 @@ def check_predictions(
     predictions: pd.DataFrame # columns arm, replicate, label, predicted
 ):
     "Raise where a trial's accuracy is not what its predictions say"
+    keys = ["arm", "replicate"]
+    twice = predictions[predictions.duplicated([*keys, "path"])] if "path" in predictions else predictions.head(0)
+    if len(twice): raise BadSetting(f"arm {twice.arm.iat[0]!r}, replicate {twice.replicate.iat[0]}, has two predictions for {twice.path.iat[0]}; give one of each")
     right = (predictions.label == predictions.predicted).groupby([predictions.arm, predictions.replicate]).agg(["mean", "size"])
-    both = trials.set_index(["arm", "replicate"]).join(right, how="inner")
+    both = trials.set_index(keys).join(right)
     off = both[(both.test_accuracy - both["mean"]).abs() > .5 / both["size"]]
     if len(off):
         (arm, replicate), first = off.index[0], off.iloc[0]
         raise BadSetting(f"trial {arm!r}, replicate {replicate}, has accuracy {first.test_accuracy:.4f} in the table and {first['mean']:.4f} "
                          "in its predictions; they are not from the same run")
+    if both["size"].isna().any(): raise BadSetting(f"there are no predictions of the trial {both.index[both['size'].isna()][0]}; give those of the same run, with the same arms and replicates")
 
 # %% ../nbs/07_analysis.ipynb #f3c16464
 def rights(
@@ -197,7 +211,7 @@ def _difference(table, right, baseline, arm):
 
 def _foreseen(d, right, arms, margin):
     "What a design with these differences could have seen, and the replicates that it takes to see the margin"
-    if np.isnan(standard_error(d)[0]): return dict(detectable=np.nan, needed=np.nan)
+    if len(d) < 3 or np.isnan(standard_error(d)[0]): return dict(detectable=np.nan, needed=np.nan)
     known = dict(sd=float(d.std(ddof=1)), arms=arms, pictures=0. if right is None else over_pictures(right)**.5)
     return dict(detectable=smallest_effect(len(d), **known), needed=float(replicates_needed(margin or .01, **known)))
 
@@ -231,6 +245,7 @@ def family(
     "The comparisons that share the chance of being wrong"
     compared = ~rows.arm.isin([baseline, REFERENCE])
     if declared is None: return compared, 0
+    if isinstance(declared, (str, dict)): raise BadSetting(f"declared={declared!r}: give a list, [{declared!r}]")
     asked = [w for d in declared for w in ([dict(arm=d, **each) for each in settings(rows)] if isinstance(d, str) else [d])]
     asked = list({str(w): w for w in asked if w.get("arm") not in (baseline, REFERENCE)}.values())
     for w in asked:
@@ -249,7 +264,7 @@ def _within(trials, predictions, baseline):
         if "path" in predictions: right = rights(predictions)
     for arm in table:
         v = table[arm].dropna()
-        row = dict(arm=arm, **dict(zip(("mean", "low", "high"), interval(v.to_numpy(), right=_right(right, arm, v.index)))))
+        row = dict(arm=arm, **dict(zip(("mean", "low", "high"), np.clip(interval(v.to_numpy(), right=_right(right, arm, v.index)), 0, 1))))
         d = None if arm == baseline else _difference(table, right, baseline, arm)
         yield row | ({} if d is None else paired(*d) | dict(pairs=len(d[0]))), d, [int(r) for r in table.index[table[[baseline, arm]].isna().any(axis=1)]]
 
@@ -281,7 +296,8 @@ def compare(
     out[["p_holm", *_measures]] = out.reindex(columns=["p_holm", *_measures]).astype(float)
     aside = {baseline: "baseline", REFERENCE: "reference"}
     out["verdict"] = [aside.get(row.arm) or (verdict(row, margin) if ok else "not declared") for ok, (_, row) in zip(inside, out.iterrows())]
-    out.attrs = dict(baseline=baseline, margin=margin, left_out=left_out, arms=count, pictures=predictions is not None and "path" in predictions, unit="steps")
+    out.attrs = dict(baseline=baseline, margin=margin, left_out=left_out, arms=count, pictures=predictions is not None and "path" in predictions and all(d[1] is not None for d in differences if d), unit="steps")
+    if absent := [d for d in declared or () if isinstance(d, str) and d not in set(trials.arm)]: warnings.warn(f"declared, but nothing is known of it yet: {', '.join(absent)}")
     return out[[*varying, "arm", "mean", "low", "high", *_measures[:4], "p_holm", "verdict", *_measures[4:], "pairs"]]
 
 # %% ../nbs/07_analysis.ipynb #d57fdea4
@@ -291,16 +307,21 @@ def points(x: float) -> str:
 
 def _spanned(low, high, show): return "no interval" if np.isnan(low) else f"95 % interval {show(low)} to {show(high)}"
 
+def _about(comparison):
+    "What `compare` says of the whole table"
+    if "unit" not in comparison.attrs: raise BadSetting("this table has lost what `compare` noted in its `.attrs`, as happens when it is saved or joined to another; give what compare returns")
+    return comparison.attrs
+
 def verdicts(comparison: pd.DataFrame) -> list: # one sentence an arm and setting
     "What `compare` found, in words"
-    a, named = comparison.attrs, [c for c in SETTING if c in comparison]
+    a, named = _about(comparison), [c for c in SETTING if c in comparison]
     percent = lambda v: f"{100 * v:.1f}".replace("-", "−")
     kinds = {"equivalent": f"no difference within ±{100 * a['margin']:g} points", "not declared": "not declared beforehand, so no verdict"}
     def words(row):
         who = f"{row.arm}, {_said(row[named], a['unit'])}" if named else row.arm
         right = f"{percent(row['mean'])} % of the held-out pictures right" 
         if row.verdict == "baseline": return f"{who}: the baseline, {right}" + ("" if np.isnan(row.low) else f" ({_spanned(row.low, row.high, percent)})")
-        found = f"difference {points(row.difference)} points, {_spanned(row.difference_low, row.difference_high, points)}, {row.pairs:.0f} replicate{'s' * (row.pairs != 1)}"
+        found = f"difference {points(row.difference)} points, {_spanned(row.difference_low, row.difference_high, points)}, {row.pairs:.0f} replicate{'s' * (row.pairs != 1)}" if row.pairs else "no replicate in common"
         if row.verdict == "reference": return f"{who}: for orientation, {right} with logistic regression on the features of a network pretrained on ImageNet, against {a['baseline']} a {found}"
         return f"{who}: {kinds.get(row.verdict, row.verdict)} ({found})"
     return [words(row) for _, row in comparison.iterrows()]
@@ -313,13 +334,13 @@ def overview(comparison: pd.DataFrame) -> pd.DataFrame: # one row an arm, one co
     rows = comparison[comparison.verdict != "baseline"]
     cells = [f"{points(d)} {v if v != 'reference' else ''}".strip() for d, v in zip(rows.difference, rows.verdict)]
     named = [c for c in SETTING if c in rows]
-    table = rows.assign(cell=cells, setting=[_said(r, comparison.attrs["unit"]) for r in rows[named].to_dict("records")])
+    table = rows.assign(cell=cells, setting=[_said(r, _about(comparison)["unit"]) for r in rows[named].to_dict("records")])
     return table.pivot(index="arm", columns="setting", values="cell").reindex(index=table.arm.unique(), columns=table.setting.unique()).fillna("").rename_axis(columns=None).reset_index()
 
 # %% ../nbs/07_analysis.ipynb #83c9f7da
 def reach(comparison: pd.DataFrame) -> str: # empty where nothing is known of it
     "What the design could have seen, and what it takes to see as little as the margin"
-    a, arms = comparison.attrs, comparison[~comparison.verdict.isin(["baseline", "reference", "not declared"])]
+    a, arms = _about(comparison), comparison[~comparison.verdict.isin(["baseline", "reference", "not declared"])]
     span = lambda values, show: " to ".join(dict.fromkeys(map(show, (values.min(), values.max()))))
     few, known, open_ = too_few(int(arms.pairs.min()) if len(arms) else 0, a["arms"]), 100 * arms.detectable.dropna(), arms.needed[~arms.verdict.isin(["helps", "hurts"])].dropna()
     said = few[:1].upper() + few[1:]
@@ -363,7 +384,7 @@ def accuracy_figure(
     "Held-out accuracy: every trial, and each arm's mean with its 95 % interval"
     trials = _of(experiment, "trials")
     if comparison is None: comparison = _compared(experiment)
-    each, unit = settings(comparison)[-1], comparison.attrs["unit"]
+    each, unit = settings(comparison)[-1], _about(comparison)["unit"]
     last = _last(comparison)
     shown, apart = last[last.verdict != "reference"], last[last.verdict == "reference"]
     table = accuracies(at(trials, each), comparison.attrs["baseline"])[list(shown.arm)]
@@ -383,7 +404,7 @@ def accuracy_figure(
 
 def _line_apart(ax, accuracy):
     ax.axhline(accuracy, color="#6a3d9a", ls="--", lw=1.2)
-    ax.annotate(f"{REFERENCE}, for orientation", (.01, accuracy), xycoords=("axes fraction", "data"), xytext=(0, -10), textcoords="offset points", fontsize=8, color="#6a3d9a")
+    ax.annotate(f"{REFERENCE}, for orientation", (.01, accuracy), xycoords=("axes fraction", "data"), xytext=(0, -10), textcoords="offset points", fontsize=8, color="#6a3d9a", zorder=4, bbox=dict(fc="white", ec="none", alpha=.8, pad=1))
 
 def _in_percent(ax):
     ax.yaxis.set_major_formatter(lambda v, _: f"{100 * v:.{int(np.ptp(ax.get_ylim()) < .05)}f} %")
@@ -399,7 +420,7 @@ def difference_figure(
     "Difference of each arm to the baseline, in points, with its 95 % interval, the zero line and the margin"
     trials = _of(experiment, "trials")
     if comparison is None: comparison = _compared(experiment)
-    baseline, margin = comparison.attrs["baseline"], 100 * comparison.attrs["margin"]
+    baseline, margin = _about(comparison)["baseline"], 100 * comparison.attrs["margin"]
     setting, last = settings(comparison)[-1], _last(comparison)
     table, arms = 100 * accuracies(at(trials, setting), baseline), last[~last.verdict.isin(["baseline", "reference"])]
     fig = figure(6.4, 1.2 + .5 * len(arms))
@@ -454,7 +475,7 @@ def curve_figure(
     if not curves: raise BadSetting("no arm here was trained on synthetic pictures; there is nothing to draw over their share")
     fig = figure(6.4, 5.4)
     above, below = fig.subplots(2, 1, sharex=True, height_ratios=[3, 2])
-    _draw_curves(above, below, curves, comparison.attrs, x)
+    _draw_curves(above, below, curves, _about(comparison), x)
     apart = at(comparison[comparison.verdict == "reference"], rest if x != "share" else settings(comparison)[-1])
     if len(apart): _line_apart(above, apart["mean"].mean()) if x != "per_class" else above.plot(apart[x].fillna(1.5 * apart[x].max()), apart["mean"], "--", color="#6a3d9a", lw=1.2, label=REFERENCE)
     above.set_title(_said(rest, comparison.attrs["unit"]), fontsize=9)
@@ -744,8 +765,11 @@ def _notes(experiment, comparison):
     "What the verdicts rest on, in sentences"
     t, a, config = experiment.trials, comparison.attrs, experiment.config
     trained = t[t.arm != REFERENCE]
+    larger = [a["name"] for a in config["arms"] if a.get("more", 1) != 1]
+    shared = "real pictures" if config.get("as_published") else "real pictures, initial weights and order"
     yield (f"{len(t)} trials on {_range(t.test_n)} held-out real pictures, {_range(trained.steps)} training steps each. The differences are paired: "
-           f"within a replicate all arms share their real pictures, initial weights and order.")
+           f"within a replicate all arms share their {shared}" + (f"; {', '.join(larger)} has more pictures than these" if larger else "") + ".")
+    if config.get("grown"): yield (f"This run began with {config['grown'][0]} replicates and was given more later. If that was decided after looking at the result, its p-values are too small.")
     if config["per_class"] is None: yield "Every replicate trains on the same real pictures, so the intervals do not know what others to train on would have given."
     if a["left_out"]: yield "Left out, because one side of the pair is missing: " + "; ".join(f"{arm}, replicate {', '.join(map(str, r))}" for arm, r in a["left_out"].items()) + "."
     if said := reach(comparison): yield said + "."
@@ -790,17 +814,20 @@ def _command(config: dict) -> str: # empty if the arms are not the study's
     "The `synthnb run` of an experiment with the study's arms"
     declared = [a for a in config["arms"] if a["name"] != REFERENCE]
     names = [a["name"] for a in declared]
-    if not config.get("name") or not set(names) <= set(ARMS): return ""
-    first = [arm["makers"][0] for arm in declared if arm["makers"]]
-    usual = json.loads(json.dumps([_describe(a) for a in study_arms(names, CVAE(), first[0]["n"] if first else 1)]))
+    if not config.get("name") or not set(names) <= {*ARMS, *CONTROLS}: return ""
+    n = next((arm["makers"][0]["n"] for arm in declared if arm["makers"]), next((arm["times"] - 1 for arm in declared if arm["name"] == "oversampled"), None))
+    more = next((arm["more"] for arm in declared if arm["name"] == "more_real"), None)
+    usual = json.loads(json.dumps([_describe(a) for a in study_arms(names, CVAE(), n or 3, more or 2)]))
     if any(u.get(k) != v for a, u in zip(declared, usual) for k, v in a.items()) or any(config[k] != getattr(Recipe, k) for k in ("batch", "shear", "zoom")): return ""
     given = dict(data=config["name"], per_class=config["per_class"], arms=",".join(names), 
                  generator=next((a["makers"][0]["generator"] for a in declared if a["name"] in ("generated", "combined")), None),
-                 n=first[0]["n"] if first else None, replicates=config["replicates"], **{_unit(config): config[_unit(config)]}, size=config["size"], **_given(config), 
+                 n=n, more=more, replicates=config["replicates"], **{_unit(config): config[_unit(config)]}, size=config["size"], **_given(config), 
                  test=config["test_n"], seed=config["seed"], jobs=config.get("jobs"), out="DIR")
     joined = lambda v: ",".join(map(str, v)) if isinstance(v, list) else str(v)
     words = [f"--{k.replace('_', '-')}" + ("" if v is True else f" {shlex.quote(joined(v))}") for k, v in given.items() if v is not None]
-    return " ".join(["synthnb run", *words, "--flip" if config["flip"] else "--no-flip"])
+    return " ".join(["synthnb run", *words, "--flip" if config["flip"] else "--no-flip", *["--no-reference"] * (not _has_reference(config))])
+
+def _has_reference(config): return REFERENCE in _arms(config)
 
 def _given(config): return {k: config[k] for k in ("validation", "patience", "as_published") if config.get(k)}
 
@@ -808,10 +835,10 @@ def _given(config): return {k: config[k] for k in ("validation", "patience", "as
 def _python_lines(config: dict) -> str:
     "The lines of Python that run an experiment with this configuration"
     makers = lambda a: ", ".join(f"({m['generator']}, {m['n']})" for m in a["makers"])
-    usual = dict(share=None, per_class=None, times=1, strong=False, model="cnn")
+    usual = dict(share=None, more=1, times=1, strong=False, model="cnn")
     more = lambda a: "".join(f", {k}={a[k]!r}" for k, v in usual.items() if a.get(k, v) != v)
     arms = [f"Arm({a['name']!r}, [{makers(a)}]{more(a)})" for a in config["arms"] if a["name"] != REFERENCE]
-    asked = {k: config[k] for k in ("per_class", "replicates", _unit(config), "batch", "size", "shear", "zoom", "flip", "seed")} | _given(config)
+    asked = {k: config[k] for k in ("per_class", "replicates", _unit(config), "batch", "size", "shear", "zoom", "flip", "seed")} | _given(config) | ({} if _has_reference(config) else dict(reference=False))
     asked, arms = ", ".join(f"{k}={v!r}" for k, v in asked.items()), ",\n        ".join(arms)
     return ("from synthnb.experiment import Arm, Experiment\nimport synthnb.analysis\n\n"
             "# generators with the parameters below; real and test: the image sets whose digests stand below\n"
@@ -827,7 +854,7 @@ p{margin:.5rem 0;max-width:46rem}figure{margin:.5rem 0;overflow-x:auto}img{max-w
 .verdicts{list-style:none;padding:0;margin:1rem 0}.verdicts li{padding:.5rem .75rem;margin:.35rem 0;border-left:5px solid #9aa5b1;background:#f4f6f8;overflow-wrap:anywhere}
 .verdicts .helps{border-color:#1b7f3b;background:#eaf6ee}.verdicts .hurts{border-color:#b3261e;background:#fbecea}.verdicts .equivalent{border-color:#1f5fa8;background:#eaf1fa}
 .notice{border:2px solid #b3261e;padding:.25rem .75rem;margin:1rem 0}.wide{overflow-x:auto}table{border-collapse:collapse;font-size:.85rem;font-variant-numeric:tabular-nums}
-th,td{padding:.25rem .6rem;text-align:right;white-space:nowrap;border-bottom:1px solid #e3e7ec}th:first-child,td:first-child,.words td:nth-child(2),.words th:nth-child(2),.all td,.all th{text-align:left}
+th,td{padding:.25rem .6rem;text-align:right;white-space:nowrap;border-bottom:1px solid #e3e7ec}th{white-space:normal;vertical-align:bottom}th:first-child,td:first-child,.words td:nth-child(2),.words th:nth-child(2),.all td,.all th{text-align:left}
 pre{overflow-x:auto;background:#f4f6f8;padding:.75rem;font-size:.8rem}
 """
 
@@ -845,7 +872,7 @@ def readable(comparison: pd.DataFrame) -> pd.DataFrame:
     blank = lambda values, show: ["" if np.isnan(v) else show(v) for v in values]
     small = lambda p: "<0.0001" if p < 1e-4 else f"{p:.4f}"
     c, whole = comparison, lambda v: f"{v:.0f}"
-    named = {dict(per_class="real pictures of each class", budget=c.attrs["unit"])[k]: ["all" if np.isnan(v) else f"{v:,.10g}" for v in c[k]] for k in SETTING if k in c}
+    named = {dict(per_class="real pictures of each class", budget=_about(c)["unit"])[k]: ["all" if np.isnan(v) else f"{v:,.10g}" for v in c[k]] for k in SETTING if k in c}
     return pd.DataFrame(named | {"arm": c.arm, "verdict": c.verdict, "accuracy, %": c["mean"].map(percent), "95 % interval": span(c.low, c.high, percent),
         "difference, points": blank(c.difference, points), "its 95 % interval": span(c.difference_low, c.difference_high, points), 
         "p (Holm)": blank(c.p_holm, small), "ahead next time, %": blank(100 * c.p_better, whole), "pairs": blank(c.pairs, whole)})
@@ -884,11 +911,15 @@ def _insight(experiment):
            "live in different bases, so MMD² is large even between replicates of one arm: read the other rows against those. CKA does not depend on the basis; 1 is the same."))
     yield _section("Training pictures by origin", _img(samples_figure(experiment), "Real training pictures and what was made of them"))
 
+def _whole(table):
+    "Numbers without a fraction as such"
+    return table.assign(**{c: table[c].map("{:.10g}".format) for c in ("per_class", "budget", "seconds") if c in table and table[c].notna().all()})
+
 def _record(experiment):
     config = redact(experiment.config)
     yield _section("What entered the training steps", _table(entered(experiment.trials)))
     if len(failures := _failures(experiment)): yield _section("Trials that failed", _table(failures.drop(columns="traceback", errors="ignore").map(lambda v: redact(v) if isinstance(v, str) else v)))
-    yield _section("All trials", _table(experiment.trials, 4))
+    yield _section("All trials", _table(_whole(experiment.trials), 4))
     yield _section("How to do it again", *([_p("On the command line, with the path of the data where its name is a folder's:"), f"<pre>{html.escape(_command(config))}</pre>"] if _command(config) else []),
         _p("In Python:"), f"<pre>{html.escape(_python_lines(config))}</pre>", "<details><summary>The whole configuration, with versions and seed</summary>"
         f"<pre>{html.escape(json.dumps(config, indent=1, ensure_ascii=False, default=str))}</pre></details>")

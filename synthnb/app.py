@@ -51,7 +51,7 @@ def _arms(names, maker, n, share, more):
 class _Study(Experiment):
     def _claim(self, jobs):
         super()._claim(jobs)
-        if not (path := self.out/"study.toml").exists(): write_study(path, self.given, self.config.get("made_with", {}))
+        write_study(self.out/"study.toml", self.given, self.config.get("made_with", {}))
 
 def _beside(out, data):
     if Path(data).is_dir() and Path(out).resolve().is_relative_to(Path(data).resolve()): raise BadSetting(f"the folder {out} would lie among the pictures of {data}; name another with --out")

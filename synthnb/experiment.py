@@ -7,7 +7,7 @@ __all__ = ['ARMS', 'CONTROLS', 'REFERENCE', 'Arm', 'asked', 'study_arms', 'sweep
            'run_trial', 'run_reference', 'too_few']
 
 # %% ../nbs/06_experiment.ipynb #2e2e0687
-import contextlib, copy, io, json, math, re, time, warnings
+import contextlib, copy, io, json, math, re, time, warnings, zipfile
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -91,12 +91,22 @@ def _labels_fit(real, test):
     for name, images in dict(test=test, real=real).items():
         if (images.kept.origin != "real").any(): raise BadSetting(f"there are synthetic pictures among those given as `{name}`; give real ones only: {name}.only(origin='real')")
 
+def _are_arms(arms):
+    "What is given is a list of arms, each of which can be"
+    if not isinstance(arms, (list, tuple)) or not arms or not all(isinstance(a, Arm) for a in arms): 
+        raise BadSetting(f"arms={arms!r}: an experiment needs arms, a list of `Arm` such as study_arms(['original', 'stylized'])")
+    for arm in arms:
+        if not isinstance(arm.makers, (list, tuple)) or not all(isinstance(m, (list, tuple)) and len(m) == 2 for m in arm.makers): 
+            raise BadSetting(f"arm {arm.name!r}: makers is a list of pairs, each a generator and a number of copies, not {arm.makers!r}")
+        if arm.share is not None and not (0 <= arm.share <= 1 and arm.makers): 
+            raise BadSetting(f"arm {arm.name!r}: share={arm.share:g} is the synthetic part of each batch, from 0 to 1" if arm.makers else f"arm {arm.name!r} makes no pictures that could have a share of {arm.share:g}")
+
 def _arms_fit(arms, real, per_class):
     "Arms have names of their own, are possible, and there are pictures enough for all of them"
     names = [a.name for a in arms]
     for n in names:
         if not re.fullmatch(r"[\w-]+", n): raise BadSetting(f"an arm cannot be called {n!r}; use letters, digits, - and _")
-    if len(set(names)) < len(names) or not names: raise BadSetting(f"an experiment needs arms, each with a name of its own, not {names}")
+    if len(set(names)) < len(names): raise BadSetting(f"an experiment needs arms, each with a name of its own, not {names}")
     for arm in arms:
         if arm.model not in ("cnn", "imagenet"): raise BadSetting(f"arm {arm.name!r}: there is no model {arm.model!r}; choose cnn or imagenet")
         if arm.times < 1 or arm.more <= 0: raise BadSetting(f"arm {arm.name!r}: times={arm.times} and more={arm.more}; give at least 1, and more than 0")
@@ -126,8 +136,9 @@ def refuse_leaks(train: ImageSet, test: ImageSet, near: bool = False):
 # %% ../nbs/06_experiment.ipynb #9bf40a0c
 def _several(given, what) -> list:
     "A number or several, increasing"
-    values, whole = list(given) if isinstance(given, (list, tuple)) else [given], what in ("per_class", "steps")
-    if not values or any(not v > 0 or whole and v != int(v) for v in values if v is not None): raise BadSetting(f"{what}={given}: give at least {'1' if whole else 'a little'}")
+    values, whole = np.atleast_1d(given).tolist(), what in ("per_class", "steps")
+    fits = lambda v: isinstance(v, (int, float)) and 0 < v < math.inf and (not whole or v == int(v))
+    if not values or not all(fits(v) or v is None and what == "per_class" for v in values): raise BadSetting(f"{what}={given!r}: give a {'whole number, at least 1' if whole else 'number above 0'}, or several")
     if len(values) > 1 and (None in values or sorted(set(values)) != values): raise BadSetting(f"{what}={given}: give each number once, the smallest first")
     return values
 
@@ -161,12 +172,14 @@ class Experiment:
         as_published: bool = False, # the study's own protocol, with its faults: see below
         reference: bool = True # measure logistic regression on ImageNet features too, as the arm `imagenet`
     ):
+        _are_arms(arms)
         unit, budgets = _budget(steps, epochs, seconds)
         numbers = _several(per_class, "per_class")
         for what, value in dict(replicates=replicates, batch=batch).items():
-            if value < 1: raise BadSetting(f"{what}={value}: give at least 1")
+            if value < 1 or value != int(value): raise BadSetting(f"{what}={value}: give a whole number of at least 1")
         if size < 32: raise BadSetting(f"the network needs pictures of at least 32 pixels, not size={size}")
         if not 0 <= validation < 1: raise BadSetting(f"validation={validation}: give the share of the real pictures, below 1")
+        if patience is not None and patience < 1: raise BadSetting(f"patience={patience}: give a number of steps, at least 1")
         if patience and (not validation or len(budgets) > 1): raise BadSetting("patience needs a validation part, such as validation=0.2, and one budget: the most steps")
         arms = [*arms, Arm(REFERENCE, model="imagenet")] if reference and REFERENCE not in [a.name for a in arms] else list(arms)
         _labels_fit(real, test)
@@ -192,7 +205,8 @@ def _there(self: Experiment) -> dict: # None: nothing there
     try: before = json.loads(path.read_text())
     except (ValueError, OSError): raise BadSetting(f"{path} is not the configuration of a run; choose another folder") from None
     if not isinstance(before, dict) or "arms" not in before: raise BadSetting(f"{path} is not the configuration of a run; choose another folder")
-    other = [d for k in config for d in _differences(before.get(k), config[k], k)]
+    grows = {"replicates"} if isinstance(n := before.get("replicates"), int) and n < config["replicates"] else set()
+    other = [d for k in config if k not in grows for d in _differences(before.get(k), config[k], k)]
     if other: raise BadSetting(f"{self.out} holds another run ({'; '.join(other[:3])}{'; …' if len(other) > 3 else ''}); choose another folder, or ask for the same to resume it")
     return before
 
@@ -208,7 +222,8 @@ def _differences(there, asked, name):
 @patch
 def _claim(self: Experiment, jobs):
     "Make the run folder, or check that it is this experiment's"
-    if not (before := self._there()):
+    before, asked = self._there(), self.config["replicates"]
+    if not before:
         try: strange = self.out.exists() and (not self.out.is_dir() or any(p.suffix != ".part" for p in self.out.iterdir()))
         except OSError as e: raise BadSetting(f"cannot look into {self.out} ({e.strerror}); choose another folder") from None
         if strange: raise BadSetting(f"{self.out} exists and is no run folder; choose another, nothing was changed in it")
@@ -217,7 +232,7 @@ def _claim(self: Experiment, jobs):
     now = versions()
     if other := _differences({k: before.get("made_with", {}).get(k) for k in now}, now, "versions"):
         warnings.warn(f"{self.out} was begun with other software ({other[0]}); what is done now may differ in the last digits")
-    self.config = before
+    self.config = before if before["replicates"] == asked else before | dict(replicates=asked, grown=[*before.get("grown", []), before["replicates"]])
 
 # %% ../nbs/06_experiment.ipynb #b9116d63
 @contextlib.contextmanager
@@ -411,10 +426,15 @@ def pictures(self: Experiment,
     items = items[items.kept & items.arms.str.split(",").map(lambda names: arm in names)]
     return ImageSet(pd.concat([items] + [items[items.origin == "real"]] * (times - 1), ignore_index=times > 1), folder)
 
+@patch
+def _held_out(self: Experiment):
+    if not (self.out/"test"/"manifest.parquet").exists(): raise NotFound(f"there is nothing in {self.out} yet; run the experiment first")
+    return ImageSet.open(self.out/"test")
+
 @patch(as_prop=True)
 def manifest(self: Experiment) -> pd.DataFrame:
     "Every picture of the run: `ImageSet`'s columns, `replicate` (−1 for the held-out ones), `per_class` and the `arms` that it belongs to"
-    tables = [ImageSet.open(self.out/"test").items.assign(replicate=-1, per_class=np.nan, arms="", part="test").pipe(lambda d: d.assign(path="test/" + d.path))]
+    tables = [self._held_out().items.assign(replicate=-1, per_class=np.nan, arms="", part="test").pipe(lambda d: d.assign(path="test/" + d.path))]
     for r in range(self.config["replicates"]):
         for n in self.numbers:
             items = pd.read_parquet(self._replicate(r, n)/"replicate.parquet")
@@ -426,19 +446,32 @@ def manifest(self: Experiment) -> pd.DataFrame:
 @patch
 def _seed(self: Experiment, r): return seeded(self.config["seed"], "replicate", r)
 
+def _whole(folder, each):
+    "Whether a replicate's table is there, and (with `each`) every picture that it names"
+    table = folder/"replicate.parquet"
+    if not table.exists() or not each: return table.exists()
+    items = pd.read_parquet(table, columns=["path", "kept"])
+    return all((folder/path).exists() for path in items.path[items.kept])
+
+def _give_up(replicate, failed):
+    "Raise what ended the making of pictures; what is no error of synthnb's with the replicate's name"
+    if isinstance(failed.exception, SynthnbError): failed.again()
+    raise SynthnbError(f"the pictures of replicate {replicate} could not be made: {failed.error}; what is made is kept, and the same run goes on from there") from failed.exception
+
 @patch
 def _make_all(self: Experiment, work, bar):
     "The pictures of every replicate that has not all of its own yet"
     test = self.out/"test"
     if not (test/"manifest.parquet").exists(): self.test.save(test)
-    todo = [(r, n) for r in range(self.config["replicates"]) for n in self.numbers if not (self._replicate(r, n)/"replicate.parquet").exists()]
+    wanted = {(r, n) for _, r, n, _ in self._missing()}
+    todo = [(r, n) for r in range(self.config["replicates"]) for n in self.numbers if not _whole(self._replicate(r, n), (r, n) in wanted)]
     tasks = [(make_pictures, (self.real, self.arms, n, self._replicate(r, n), self._seed(r), self.config["validation"]), {}) for r, n in todo]
     failed = []
     with bar(total=len(tasks), desc="pictures", unit="replicate", disable=not tasks) as progress:
-        for _, out in work(tasks): 
+        for i, out in work(tasks): 
             progress.update()
-            if isinstance(out, Failed): failed.append(out)
-    if failed: failed[0].again()
+            if isinstance(out, Failed): failed.append((i, out))
+    if failed: _give_up(todo[failed[0][0]][0], failed[0][1])
     manifest = self.manifest
     write_manifest(manifest, self.out)
     if len(missing := manifest[(manifest.path == "") & ~manifest.kept]) and todo:
@@ -510,10 +543,12 @@ def run(self: Experiment,
     if backend not in BACKENDS: raise BadSetting(f"there is no backend {backend!r}; choose {', '.join(BACKENDS)}")
     if jobs < 1: raise BadSetting(f"jobs={jobs}: give at least 1")
     self._claim(jobs)
+    self.trials  # a damaged record is found before anything is made
     comparisons = len(self.settings) * (sum(a.name != REFERENCE for a in self.arms) - 1)
     if self._missing() and (few := too_few(self.config["replicates"], comparisons)): warnings.warn(few)
     def bar(**kw): return tqdm(**{**kw, "disable": kw["disable"] or not progress}, mininterval=.5)
     with _alone(self.out), workers(jobs, backend, self.config["threads"]) as work:
+        if self._there() != self.config: write_atomic(self.out/"config.json", json.dumps(self.config, indent=1).encode())
         self._make_all(work, bar)
         self._try_all(work, bar, tensorboard)
     trials = self.trials
@@ -525,17 +560,21 @@ def run(self: Experiment,
 # %% ../nbs/06_experiment.ipynb #a8687109
 @patch
 def _records(self: Experiment):
+    "The row and the arrays of each trial that is done"
     self._there()
     for n, budget in self.settings:
         for r in range(self.config["replicates"]):
             for arm in self.arms:
-                if (path := self._record(arm.name, r, n, budget)).exists(): yield np.load(path)
+                if not (path := self._record(arm.name, r, n, budget)).exists(): continue
+                try: record = np.load(path)
+                except (OSError, ValueError, EOFError, zipfile.BadZipFile): raise BadSetting(f"{path} is damaged; delete it, and run again to have its trial done again") from None
+                yield json.loads(str(record["row"])), record
 
 @patch(as_prop=True)
 def trials(self: Experiment) -> pd.DataFrame:
     "One row an arm, replicate and setting that is done; `budget` is counted in steps, epochs or seconds, as was asked"
     columns = "arm replicate per_class budget seed test_accuracy test_n train_accuracy steps seen_real seen_generated seen_stylized seconds".split()
-    return pd.DataFrame([json.loads(str(r["row"])) for r in self._records()], columns=columns).astype(dict(per_class=float))
+    return pd.DataFrame([row for row, _ in self._records()], columns=columns).astype(dict(per_class=float))
 
 @patch(as_prop=True)
 def failures(self: Experiment) -> pd.DataFrame:
@@ -546,9 +585,9 @@ def failures(self: Experiment) -> pd.DataFrame:
 @patch(as_prop=True)
 def predictions(self: Experiment) -> pd.DataFrame:
     "One row a trial and held-out picture: label, predicted, and the probability of each label"
-    test, tables, keys = ImageSet.open(self.out/"test").kept, [], ["arm", "replicate", "per_class", "budget"]
-    for record in self._records():
-        row, p = json.loads(str(record["row"])), record["probabilities"]
+    test, tables, keys = self._held_out().kept, [], ["arm", "replicate", "per_class", "budget"]
+    for row, record in self._records():
+        p = record["probabilities"]
         table = {k: row[k] for k in keys} | dict(per_class=float(row["per_class"] or np.nan), path=test.path.to_numpy(), label=test.label.to_numpy(), predicted=np.array(self.labels)[p.argmax(1)])
         tables.append(pd.DataFrame(table | {f"p_{l}": p[:, i] for i, l in enumerate(self.labels)}))
     return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=[*keys, "path", "label", "predicted"])

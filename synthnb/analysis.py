@@ -908,7 +908,7 @@ def _insight(experiment):
         _img(pca_figure(experiment), "Penultimate features of the test pictures by arm, coloured by label"),
         _table(feature_distances(experiment), 4),
         _p("MMD² and CKA between features of the same test pictures, within a replicate (same) or across replicates (other). Raw features of two networks "
-           "live in different bases, so MMD² is large even between replicates of one arm: read the other rows against those. CKA does not depend on the basis; 1 is the same."))
+           "live in different bases, so MMD² is large even between replicates of one arm: read each row against those where an arm stands against itself. CKA does not depend on the basis; 1 is the same."))
     yield _section("Training pictures by origin", _img(samples_figure(experiment), "Real training pictures and what was made of them"))
 
 def _whole(table):

@@ -336,7 +336,7 @@ def run_trial(
         if curve: curve.measured(result["steps"], dict(test_accuracy=accuracy))
     keras.utils.clear_session()
     keras.utils.set_random_seed(seeded(seed, "weights"))
-    model = cnn(recipe.size, len(labels))
+    model = cnn(recipe.size, len(labels), seeded(seed, "weights"))
     fit(model, images, recipe, seed, labels, tick, [at for _, at, _ in records], reached, validation)
     if curve: curve.close()
     progress.unlink(missing_ok=True)

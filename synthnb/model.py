@@ -6,7 +6,7 @@
 __all__ = ['LOOK', 'cnn', 'Recipe', 'strengthen', 'fit', 'predict']
 
 # %% ../nbs/05_model.ipynb #3d65808b
-import itertools, time
+import itertools, random, time
 from collections import deque
 from dataclasses import dataclass
 
@@ -18,18 +18,21 @@ from .files import seeded
 # %% ../nbs/05_model.ipynb #30038476
 def cnn(
     size: int = 128, # side of the square picture, pixels, at least 32
-    classes: int = 2
+    classes: int = 2,
+    seed: int = None # of weights and dropout; None: drawn from Python's generator, as Keras does
 ): # a compiled keras.Model; its layer `features` gives the 128 penultimate activations
     "The convolutional network of Kyritz (2023), compiled with Adam and cross-entropy"
     import keras
     from keras import layers as L
     if size < 32: raise BadSetting(f"the network needs pictures of at least 32 pixels, not {size}; give size=32 or more")
     if classes < 2: raise BadSetting(f"a classifier needs at least two classes, not {classes}; add a folder of another class")
+    draw = lambda generator=random if seed is None else random.Random(seed): generator.randint(1, 10**9)
+    weights = lambda: keras.initializers.GlorotUniform(draw())
     model = keras.Sequential([keras.Input((size, size, 3))], name="cnn")
     for filters in 32, 64, 128:
-        for layer in L.Conv2D(filters, 3, activation="relu"), L.MaxPooling2D(2), L.Dropout(.25): model.add(layer)
-    last = L.Dense(1, activation="sigmoid") if classes == 2 else L.Dense(classes, activation="softmax")
-    for layer in L.Flatten(), L.Dense(128, activation="relu", name="features"), L.Dropout(.5), last: model.add(layer)
+        for layer in L.Conv2D(filters, 3, activation="relu", kernel_initializer=weights()), L.MaxPooling2D(2), L.Dropout(.25, seed=draw()): model.add(layer)
+    last = L.Dense(1 if classes == 2 else classes, activation="sigmoid" if classes == 2 else "softmax", kernel_initializer=weights())
+    for layer in L.Flatten(), L.Dense(128, activation="relu", name="features", kernel_initializer=weights()), L.Dropout(.5, seed=draw()), last: model.add(layer)
     model.compile("adam", "binary_crossentropy" if classes == 2 else "sparse_categorical_crossentropy", metrics=["accuracy"])
     return model
 

@@ -49,8 +49,8 @@ def _arms(names, maker, n, share, more):
 
 # %% ../nbs/08_app.ipynb #e99261ea
 class _Study(Experiment):
-    def _claim(self, jobs):
-        super()._claim(jobs)
+    def _note(self):
+        super()._note()
         write_study(self.out/"study.toml", self.given, self.config.get("made_with", {}))
 
 def _beside(out, data):

@@ -220,6 +220,11 @@ def _differences(there, asked, name):
     return [d for pair in pairs for d in _differences(*pair)]
 
 @patch
+def _note(self: Experiment):
+    "Write into the run folder what the run is"
+    write_atomic(self.out/"config.json", json.dumps(self.config, indent=1).encode())
+
+@patch
 def _claim(self: Experiment, jobs):
     "Make the run folder, or check that it is this experiment's"
     before, asked = self._there(), self.config["replicates"]
@@ -227,8 +232,8 @@ def _claim(self: Experiment, jobs):
         try: strange = self.out.exists() and (not self.out.is_dir() or any(p.suffix != ".part" for p in self.out.iterdir()))
         except OSError as e: raise BadSetting(f"cannot look into {self.out} ({e.strerror}); choose another folder") from None
         if strange: raise BadSetting(f"{self.out} exists and is no run folder; choose another, nothing was changed in it")
-        before = dict(self.config, jobs=jobs, threads=max(1, cores() // jobs), made_with=made_with())
-        write_atomic(self.out/"config.json", json.dumps(before, indent=1).encode())
+        self.config = before = dict(self.config, jobs=jobs, threads=max(1, cores() // jobs), made_with=made_with())
+        self._note()
     now = versions()
     if other := _differences({k: before.get("made_with", {}).get(k) for k in now}, now, "versions"):
         warnings.warn(f"{self.out} was begun with other software ({other[0]}); what is done now may differ in the last digits")
@@ -466,12 +471,12 @@ def _make_all(self: Experiment, work, bar):
     wanted = {(r, n) for _, r, n, _ in self._missing()}
     todo = [(r, n) for r in range(self.config["replicates"]) for n in self.numbers if not _whole(self._replicate(r, n), (r, n) in wanted)]
     tasks = [(make_pictures, (self.real, self.arms, n, self._replicate(r, n), self._seed(r), self.config["validation"]), {}) for r, n in todo]
-    failed = []
+    failed = {}
     with bar(total=len(tasks), desc="pictures", unit="replicate", disable=not tasks) as progress:
         for i, out in work(tasks): 
             progress.update()
-            if isinstance(out, Failed): failed.append((i, out))
-    if failed: _give_up(todo[failed[0][0]][0], failed[0][1])
+            if isinstance(out, Failed): failed.setdefault(todo[i][0], out)
+    if failed: _give_up(*next(iter(failed.items())))
     manifest = self.manifest
     write_manifest(manifest, self.out)
     if len(missing := manifest[(manifest.path == "") & ~manifest.kept]) and todo:
@@ -548,7 +553,7 @@ def run(self: Experiment,
     if self._missing() and (few := too_few(self.config["replicates"], comparisons)): warnings.warn(few)
     def bar(**kw): return tqdm(**{**kw, "disable": kw["disable"] or not progress}, mininterval=.5)
     with _alone(self.out), workers(jobs, backend, self.config["threads"]) as work:
-        if self._there() != self.config: write_atomic(self.out/"config.json", json.dumps(self.config, indent=1).encode())
+        self._note()  # it may have been given more replicates
         self._make_all(work, bar)
         self._try_all(work, bar, tensorboard)
     trials = self.trials

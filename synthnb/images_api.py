@@ -241,26 +241,33 @@ class OpenAIImages:
         self.references, self.shown = [_sendable(r) for r in references], [fingerprint(to_rgb(r)).tobytes() for r in references]
         self._check()
 
-    @property
-    def official(self) -> bool: return self.base_url == _official
+    
 
-    @property
-    def params(self) -> dict:
-        "All that decides its pictures"
-        own = {k: getattr(self, k) for k in ("base_url", "model", "strategy", "prompt", "size", "quality", "more")}
-        return dict(own, references=[hashlib.sha256(r).hexdigest()[:8] for r in self.references])
+# %% ../nbs/02a_openai.ipynb #0c554bee
+@patch(as_prop=True)
+def official(self: OpenAIImages) -> bool: return self.base_url == _official
 
-    def __repr__(self): 
-        limit = "" if self.max_cost is None else f", at most {self.max_cost:.2f} dollars"
-        return f"OpenAIImages({self.model!r}, {self.strategy!r}) at {urlsplit(self.base_url).netloc}{limit}"
+@patch(as_prop=True)
+def params(self: OpenAIImages) -> dict:
+    "All that decides its pictures"
+    own = {k: getattr(self, k) for k in ("base_url", "model", "strategy", "prompt", "size", "quality", "more")}
+    return dict(own, references=[hashlib.sha256(r).hexdigest()[:8] for r in self.references])
 
-    def __getstate__(self): return dict(self.__dict__, _key=None, _now=None)
+@patch
+def __repr__(self: OpenAIImages): 
+    limit = "" if self.max_cost is None else f", at most {self.max_cost:.2f} dollars"
+    return f"OpenAIImages({self.model!r}, {self.strategy!r}) at {urlsplit(self.base_url).netloc}{limit}"
 
-    def __deepcopy__(self, memo): # a copy in this process keeps the key; a pickle does not
-        twin = object.__new__(type(self))
-        twin.__dict__.update(copy.deepcopy(self.__getstate__(), memo), _key=self._key)
-        return twin
+@patch
+def __getstate__(self: OpenAIImages): return dict(self.__dict__, _key=None, _now=None)
 
+@patch
+def __deepcopy__(self: OpenAIImages, memo): # a copy in this process keeps the key; a pickle does not
+    twin = object.__new__(type(self))
+    twin.__dict__.update(copy.deepcopy(self.__getstate__(), memo), _key=self._key)
+    return twin
+
+# %% ../nbs/02a_openai.ipynb #65ab11e5
 _most_side = 2048
 
 def _sendable(image, size=None): # None: its own, up to 2048 pixels a side

@@ -26,12 +26,14 @@ def cnn(
     from keras import layers as L
     if size < 32: raise BadSetting(f"the network needs pictures of at least 32 pixels, not {size}; give size=32 or more")
     if classes < 2: raise BadSetting(f"a classifier needs at least two classes, not {classes}; add a folder of another class")
-    draw = lambda generator=random if seed is None else random.Random(seed): generator.randint(1, 10**9)
+    generator = random if seed is None else random.Random(seed)
+    draw = lambda: generator.randint(1, 10**9)
     weights = lambda: keras.initializers.GlorotUniform(draw())
+    units, activation = (1, "sigmoid") if classes == 2 else (classes, "softmax")
     model = keras.Sequential([keras.Input((size, size, 3))], name="cnn")
     for filters in 32, 64, 128:
         for layer in L.Conv2D(filters, 3, activation="relu", kernel_initializer=weights()), L.MaxPooling2D(2), L.Dropout(.25, seed=draw()): model.add(layer)
-    last = L.Dense(1 if classes == 2 else classes, activation="sigmoid" if classes == 2 else "softmax", kernel_initializer=weights())
+    last = L.Dense(units, activation=activation, kernel_initializer=weights())
     for layer in L.Flatten(), L.Dense(128, activation="relu", name="features", kernel_initializer=weights()), L.Dropout(.5, seed=draw()), last: model.add(layer)
     model.compile("adam", "binary_crossentropy" if classes == 2 else "sparse_categorical_crossentropy", metrics=["accuracy"])
     return model

@@ -312,18 +312,19 @@ def _about(comparison):
     if "unit" not in comparison.attrs: raise BadSetting("this table has lost what `compare` noted in its `.attrs`, as happens when it is saved or joined to another; give what compare returns")
     return comparison.attrs
 
+def _worded(verdict, margin): return f"no difference within ±{100 * margin:g} point{'s' * (margin != .01)}" if verdict == "equivalent" else verdict
+
 def verdicts(comparison: pd.DataFrame) -> list: # one sentence an arm and setting
     "What `compare` found, in words"
     a, named = _about(comparison), [c for c in SETTING if c in comparison]
     percent = lambda v: f"{100 * v:.1f}".replace("-", "−")
-    kinds = {"equivalent": f"no difference within ±{100 * a['margin']:g} points", "not declared": "not declared beforehand, so no verdict"}
     def words(row):
         who = f"{row.arm}, {_said(row[named], a['unit'])}" if named else row.arm
         right = f"{percent(row['mean'])} % of the held-out pictures right" 
         if row.verdict == "baseline": return f"{who}: the baseline, {right}" + ("" if np.isnan(row.low) else f" ({_spanned(row.low, row.high, percent)})")
         found = f"difference {points(row.difference)} points, {_spanned(row.difference_low, row.difference_high, points)}, {row.pairs:.0f} replicate{'s' * (row.pairs != 1)}" if row.pairs else "no replicate in common"
         if row.verdict == "reference": return f"{who}: for orientation, {right} with logistic regression on the features of a network pretrained on ImageNet, against {a['baseline']} a {found}"
-        return f"{who}: {kinds.get(row.verdict, row.verdict)} ({found})"
+        return f"{who}: {_worded(row.verdict, a['margin'])}{' beforehand, so no verdict' * (row.verdict == 'not declared')} ({found})"
     return [words(row) for _, row in comparison.iterrows()]
 
 # %% ../nbs/07_analysis.ipynb #6b322ec7
@@ -331,8 +332,8 @@ def _last(comparison): return at(comparison, settings(comparison)[-1])
 
 def overview(comparison: pd.DataFrame) -> pd.DataFrame: # one row an arm, one column a setting
     "Verdicts and differences of a grid at a glance"
-    rows = comparison[comparison.verdict != "baseline"]
-    cells = [f"{points(d)} {v if v != 'reference' else ''}".strip() for d, v in zip(rows.difference, rows.verdict)]
+    rows, margin = comparison[comparison.verdict != "baseline"], _about(comparison)["margin"]
+    cells = [f"{points(d)} {_worded(v, margin) if v != 'reference' else ''}".strip() for d, v in zip(rows.difference, rows.verdict)]
     named = [c for c in SETTING if c in rows]
     table = rows.assign(cell=cells, setting=[_said(r, _about(comparison)["unit"]) for r in rows[named].to_dict("records")])
     return table.pivot(index="arm", columns="setting", values="cell").reindex(index=table.arm.unique(), columns=table.setting.unique()).fillna("").rename_axis(columns=None).reset_index()
@@ -359,18 +360,19 @@ def _tag(label: str, width: int = 18) -> str:
 # %% ../nbs/07_analysis.ipynb #8988cd9b
 def _of(experiment, name): return experiment if isinstance(experiment, pd.DataFrame) else getattr(experiment, name)
 
-def _compared(experiment, baseline="original", margin=.01, declared=None):
-    if isinstance(experiment, pd.DataFrame): return compare(experiment, None, baseline, margin, declared)
-    config = experiment.config
-    found = compare(experiment.trials, experiment.predictions, baseline, margin, declared or _declared(config))
-    found.attrs["unit"] = _unit(config)
+def _compared(experiment, baseline="original", margin=None, declared=None):
+    config = {} if isinstance(experiment, pd.DataFrame) else experiment.config
+    margin = config.get("margin", .01) if margin is None else margin
+    if not config: return compare(experiment, None, baseline, margin, declared)
+    found = compare(experiment.trials, experiment.predictions, baseline, margin, declared or config.get("declared") or _all_of(config))
+    found.attrs |= dict(unit=_unit(config), beforehand=config.get("declared") if declared is None else None)
     return found
 
 def _arms(config): return [a["name"] for a in config["arms"]]
 
 def _unit(config): return config.get("unit") or "steps"
 
-def _declared(config):
+def _all_of(config):
     "All arms in all settings of an experiment, whether they are there yet or not"
     lists = dict(per_class=config.get("per_class"), budget=config.get(_unit(config)))
     varying = {k: v for k, v in lists.items() if isinstance(v, (list, tuple)) and len(v) > 1}
@@ -448,7 +450,7 @@ def entered(trials: pd.DataFrame) -> pd.DataFrame: # one row an arm and setting
     return seen.assign(total=total, synthetic_share=(1 - seen.seen_real / total.clip(lower=1)).where(total > 0)).reset_index()
 
 def _curves(trials, comparison, x):
-    "The points of each line: a table for every name, with the column `x`, and the setting that they share"
+    "The points of each line: a table for every name, with the column `x`, and the setting that they share; arms that `sweep` made are a line"
     named, shown = settings(comparison)[-1], comparison[comparison.verdict != "reference"]
     if x != "share":
         if x not in named: raise BadSetting(f"a curve over {x} needs trials with more than one of it; here it does not vary")
@@ -458,7 +460,7 @@ def _curves(trials, comparison, x):
     shares = entered(at(trials, named)).set_index("arm").synthetic_share
     shown = _last(shown).assign(x=lambda t: t.arm.map(shares))
     zero, made = shown[shown.verdict == "baseline"].assign(x=0., difference=0.), shown[shown.x > 0]
-    return {stem: pd.concat([zero, rows.sort_values("x")]) for stem, rows in made.groupby(made.arm.str.replace(r"-\d+$", "", regex=True), sort=False)}, named
+    return {stem: pd.concat([zero, rows.sort_values("x")]) for stem, rows in made.groupby(made.arm.str.replace(r"-x?\d+(_\d+)?$", "", regex=True), sort=False)}, named
 
 # %% ../nbs/07_analysis.ipynb #3ca5e0a1
 def curve_figure(
@@ -774,9 +776,10 @@ def _notes(experiment, comparison):
     if a["left_out"]: yield "Left out, because one side of the pair is missing: " + "; ".join(f"{arm}, replicate {', '.join(map(str, r))}" for arm, r in a["left_out"].items()) + "."
     if said := reach(comparison): yield said + "."
     failures = _failures(experiment)
-    missing = len({*_arms(config), *t.arm}) * config["replicates"] * len({str(w | dict(arm="")) for w in _declared(config)}) - len(t) - len(failures)
-    if len(failures): yield f"{len(failures)} trial{'s' * (len(failures) > 1)} failed; the first: {failures.arm.iat[0]}, replicate {failures.replicate.iat[0]}: {redact(str(failures.error.iat[0]))}. Run it again to try {'them' if len(failures) > 1 else 'it'} again."
-    if missing > 0: yield f"{missing} trials of this experiment are not done yet: run it again to finish it."
+    lacking = int(failures.budgets.map(len).sum()) if len(failures) else 0
+    missing = len({*_arms(config), *t.arm}) * config["replicates"] * len({str(w | dict(arm="")) for w in _all_of(config)}) - len(t) - lacking
+    if len(failures): yield f"{lacking} trial{'s' * (lacking > 1)} failed; the first: {failures.arm.iat[0]}, replicate {failures.replicate.iat[0]}: {redact(str(failures.error.iat[0]))}. Run it again to try {'them' if lacking > 1 else 'it'} again."
+    if missing > 0: yield f"{missing} trial{'s' * (missing > 1)} of this experiment {'are' if missing > 1 else 'is'} not done yet: run it again to finish it."
     if REFERENCE not in set(t.arm): yield ("With so few pictures, try logistic regression on the features of a network pretrained on ImageNet first: it often beats "
                                            "any network trained from scratch, and this experiment does not measure it.")
 
@@ -814,7 +817,7 @@ def _command(config: dict) -> str: # empty if the arms are not the study's
     "The `synthnb run` of an experiment with the study's arms"
     declared = [a for a in config["arms"] if a["name"] != REFERENCE]
     names = [a["name"] for a in declared]
-    if not config.get("name") or not set(names) <= {*ARMS, *CONTROLS}: return ""
+    if not config.get("name") or not set(names) <= {*ARMS, *CONTROLS} or any(not isinstance(d, str) for d in config.get("declared") or ()): return ""
     n = next((arm["makers"][0]["n"] for arm in declared if arm["makers"]), next((arm["times"] - 1 for arm in declared if arm["name"] == "oversampled"), None))
     more = next((arm["more"] for arm in declared if arm["name"] == "more_real"), None)
     usual = json.loads(json.dumps([_describe(a) for a in study_arms(names, CVAE(), n or 3, more or 2)]))
@@ -829,7 +832,7 @@ def _command(config: dict) -> str: # empty if the arms are not the study's
 
 def _has_reference(config): return REFERENCE in _arms(config)
 
-def _given(config): return {k: config[k] for k in ("validation", "patience", "as_published") if config.get(k)}
+def _given(config): return {k: config[k] for k in ("validation", "patience", "as_published", "declared", "margin") if config.get(k) and (k, config[k]) != ("margin", .01)}
 
 # %% ../nbs/07_analysis.ipynb #e2e325e9
 def _python_lines(config: dict) -> str:
@@ -873,7 +876,7 @@ def readable(comparison: pd.DataFrame) -> pd.DataFrame:
     small = lambda p: "<0.0001" if p < 1e-4 else f"{p:.4f}"
     c, whole = comparison, lambda v: f"{v:.0f}"
     named = {dict(per_class="real pictures of each class", budget=_about(c)["unit"])[k]: ["all" if np.isnan(v) else f"{v:,.10g}" for v in c[k]] for k in SETTING if k in c}
-    return pd.DataFrame(named | {"arm": c.arm, "verdict": c.verdict, "accuracy, %": c["mean"].map(percent), "95 % interval": span(c.low, c.high, percent),
+    return pd.DataFrame(named | {"arm": c.arm, "verdict": [_worded(v, _about(c)["margin"]) for v in c.verdict], "accuracy, %": c["mean"].map(percent), "95 % interval": span(c.low, c.high, percent),
         "difference, points": blank(c.difference, points), "its 95 % interval": span(c.difference_low, c.difference_high, points), 
         "p (Holm)": blank(c.p_holm, small), "ahead next time, %": blank(100 * c.p_better, whole), "pairs": blank(c.pairs, whole)})
 
@@ -883,8 +886,8 @@ def _evidence(experiment, comparison):
     over = "replicates and held-out pictures" if a["pictures"] else "replicates, on these held-out pictures"
     yield _section("The comparison", _table(readable(comparison), kind="words"),
         _p(f"Accuracy on held-out real pictures, mean and 95 % interval over {over}; the difference to {a['baseline']} is paired by replicate. "
-           f"p is the larger of two: of the sign-flip test over replicates, which takes nothing for granted about how differences are distributed, and of the interval. It is corrected for {arms} comparison{'s' * (arms != 1)} (Holm); "
-           f"the intervals are not, so that one may leave out zero where the evidence is not enough. Equivalent means that the whole interval lies within ±{100 * a['margin']:g} points. "
+           f"p is the larger of two: of the sign-flip test over replicates, which takes nothing for granted about how differences are distributed, and of the interval. It is corrected for {arms} comparison{'s' * (arms != 1)}{', declared before the run' if a.get('beforehand') else ''} (Holm); "
+           f"the intervals are not, so that one may leave out zero where the evidence is not enough. {_worded('equivalent', a['margin']).capitalize()} means that the whole interval lies there. "
            "Ahead next time: the chance that the arm beats the baseline if both are trained once more."),
         _img(accuracy_figure(experiment.trials, comparison), "Held-out accuracy of every trial, by arm, with means and 95 % intervals"),
         _img(difference_figure(experiment.trials, comparison), "Differences to the baseline with 95 % intervals and the margin") if len(comparison) > 1 else "",
@@ -927,9 +930,9 @@ def _record(experiment):
 # %% ../nbs/07_analysis.ipynb #2a0e1cfa
 def report(
     experiment: Experiment,
-    margin: float = 0.01, # see `compare`
+    margin: float = None, # see `compare`; None: the experiment's
     baseline: str = "original",
-    declared: list = None # see `family`; None: all arms in all settings of the experiment
+    declared: list = None # see `family`; None: what the experiment declares
 ) -> Path:
     "Write `report.html` into the run folder: one file with the verdict, the evidence and how to do it again"
     tables = {k: getattr(experiment, k) for k in ("trials", "predictions", "manifest", "config", "features")} # read once
@@ -942,9 +945,9 @@ def report(
 # %% ../nbs/07_analysis.ipynb #b4f5d96b
 @patch
 def compare(self: Experiment, 
-    margin: float = 0.01, # a difference this small does not matter: 0.01 is one point
+    margin: float = None, # a difference this small does not matter; None: the experiment's
     baseline: str = "original",
-    declared: list = None # what was to be compared, see `family`; None: all arms in all settings of the experiment
+    declared: list = None # what was to be compared, see `family`; None: what the experiment declares
 ) -> pd.DataFrame:
     "One verdict an arm and setting, as `analysis.compare`; also written to `comparison.csv`"
     comparison = _compared(self, baseline, margin, declared)
@@ -952,7 +955,7 @@ def compare(self: Experiment,
     return comparison
 
 @patch
-def report(self: Experiment, margin: float = 0.01, baseline: str = "original", declared: list = None) -> Path:
+def report(self: Experiment, margin: float = None, baseline: str = "original", declared: list = None) -> Path:
     "Write `report.html`, as `analysis.report`"
     self.compare(margin, baseline, declared)
     return report(self, margin, baseline, declared)

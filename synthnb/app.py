@@ -79,6 +79,8 @@ def study(
     patience: int = None, # stop after so many steps that were no better on the validation part
     as_published: bool = False, # the study's own protocol, with its faults
     reference: bool = True, # measure logistic regression on ImageNet features too
+    declared: str | list[str] = None, # the arms that are compared, of which there are the fewer to correct for; None: all
+    margin: float = 0.01, # a difference this small does not matter: 0.01 is one point
     out: str = "synthnb-run", # the run folder
     seed: int = 0, # decides everything
     options: dict = None # parameters of the generator
@@ -96,7 +98,8 @@ def study(
     if {"train", "test"} <= set(images.kept.part): real, held = images.part("train").apart(images.part("test")), images.part("test")
     else: real, held = images.split(test, seed)
     name = data if not Path(data).is_dir() else Path(data).resolve().name
-    experiment = _Study(real, held, chosen, replicates=replicates, out=out, seed=seed, name=name, validation=validation, patience=patience, as_published=as_published, reference=reference, **settings)
+    experiment = _Study(real, held, chosen, replicates=replicates, out=out, seed=seed, name=name, validation=validation, patience=patience, as_published=as_published, reference=reference,
+        declared=None if declared is None else _listed(declared), margin=margin, **settings)
     experiment.given = {k: v for k, v in given.items() if k != "out" and v != known[k].default}
     return experiment
 
@@ -120,6 +123,8 @@ _flags = dict(
     patience=("S", "stop after so many steps that were no better on the validation part, and take the best"),
     as_published=("", "the study's own protocol, with its faults, to see what it measures"),
     reference=("", "logistic regression on ImageNet features beside the arms (default: yes)"),
+    declared=("A,B,…", "the arms that are compared; the fewer they are, the less is needed to be sure (default: all, in all settings)"),
+    margin=("SHARE", "a difference this small does not matter (default 0.01: one point)"),
     out=("DIR", "the run folder; the same again resumes it (default synthnb-run)"),
     seed=("SEED", "the number that decides everything (default 0)"))
 
@@ -127,8 +132,9 @@ _flags = dict(
 def _read(kinds):
     "What turns an option's text into a value of one of these kinds; with commas into a list, where there may be one"
     single, several = kinds[0], len(kinds) > 1
+    def one(text): return int(text) if single is float and text.isdigit() else single(text)
     def read(text):
-        try: values = [single(t.strip()) for t in (text.split(",") if several else [text])]
+        try: values = [one(t.strip()) for t in (text.split(",") if several else [text])]
         except ValueError: raise argparse.ArgumentTypeError(f"{text!r} is not {tracking._words[single]}" + ", nor several with commas" * several) from None
         return values[0] if len(values) == 1 else values
     return read
@@ -227,6 +233,7 @@ def _conclude(experiment):
     names = [a.name for a in experiment.arms]
     baseline = "original" if "original" in names else names[0]
     comparison = experiment.compare(baseline=baseline)
+    if experiment.config["as_published"]: print("", "The study's own protocol; `published` is the accuracy on its training batches, and says nothing about held-out pictures:", analysis.published(experiment.trials).round(3).to_string(index=False), sep="\n")
     print("", analysis.readable(comparison).to_string(index=False), "", *filter(None, [analysis.reach(comparison)]), f"report: {experiment.report(baseline=baseline)}", f"trials: {experiment.out/'trials.csv'}", sep="\n")
 
 def _failed(failures):

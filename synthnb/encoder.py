@@ -17,7 +17,8 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from .data import BadImage, BadSetting, ImageSet, cores, read_image
+from .data import BadImage, BadSetting, ImageSet, read_image
+from .files import threads
 from .files import embedded, to_rgb
 
 # %% ../nbs/01_encoder.ipynb #f6240e33
@@ -141,7 +142,7 @@ def _pictures(images):
 def _batches(pictures):
     "uint8 [up to 32, 224, 224, 3] at a time"
     chunks = [range(i, min(i + _batch, len(pictures))) for i in range(0, len(pictures), _batch)]
-    with ThreadPoolExecutor(cores()) as pool:
+    with ThreadPoolExecutor(threads()) as pool:
         def read(chunk): return pool.map(_square, chunk, [pictures[i] for i in chunk])
         ahead = read(chunks[0])
         for chunk in [*chunks[1:], []]:

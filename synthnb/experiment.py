@@ -135,12 +135,12 @@ def refuse_leaks(train: ImageSet, test: ImageSet, near: bool = False):
 
 # %% ../nbs/06_experiment.ipynb #9bf40a0c
 def _several(given, what) -> list:
-    "A number or several, increasing"
+    "A number or several, in order"
     values, whole = np.atleast_1d(given).tolist(), what in ("per_class", "steps")
     fits = lambda v: isinstance(v, (int, float)) and 0 < v < math.inf and (not whole or v == int(v))
     if not values or not all(fits(v) or v is None and what == "per_class" for v in values): raise BadSetting(f"{what}={given!r}: give a {'whole number, at least 1' if whole else 'number above 0'}, or several")
-    if len(values) > 1 and (None in values or sorted(set(values)) != values): raise BadSetting(f"{what}={given}: give each number once, the smallest first")
-    return values
+    if len(values) > 1 and (None in values or len(set(values)) < len(values)): raise BadSetting(f"{what}={given}: give each number once")
+    return sorted(values)
 
 def _one(values): return values if len(values) > 1 else values[0]
 
@@ -149,6 +149,17 @@ def _budget(steps, epochs, seconds) -> tuple: # unit, list of budgets
     if len(given) > 1: raise BadSetting("a training is measured in epochs or in seconds; give one of them")
     (unit, values), = given.items()
     return unit, _several(values, unit)
+
+def _comparisons(declared, names, settings):
+    "How many comparisons share the chance of being wrong"
+    baseline = "original" if "original" in names else names[0] if names else ""
+    every = [dict(arm=a, per_class=n, budget=b) for a in names if a != baseline for n, b in settings]
+    if declared is None: return len(every)
+    if not isinstance(declared, (list, tuple)): raise BadSetting(f"declared={declared!r}: give a list, [{declared!r}]")
+    asked = [dict(arm=d) if isinstance(d, str) else d for d in declared]
+    for d in asked:
+        if not any(d.items() <= each.items() for each in every): raise BadSetting(f"declared: {d} is no comparison of this experiment; name arms that are compared with {baseline}, or dicts of one or more of arm, per_class and budget")
+    return sum(any(d.items() <= each.items() for d in asked) for each in every)
 
 # %% ../nbs/06_experiment.ipynb #f49cdb19
 class Experiment:
@@ -170,7 +181,9 @@ class Experiment:
         validation: float = 0., # part of each replicate's real pictures that is kept from training and from generators
         patience: int = None, # stop after so many steps that were no better on the validation part, and take the best
         as_published: bool = False, # the study's own protocol, with its faults: see below
-        reference: bool = True # measure logistic regression on ImageNet features too, as the arm `imagenet`
+        reference: bool = True, # measure logistic regression on ImageNet features too, as the arm `imagenet`
+        declared: list = None, # which comparisons share the chance of being wrong, see `analysis.family`; None: all arms in all settings
+        margin: float = 0.01 # a difference this small does not matter: 0.01 is one point
     ):
         _are_arms(arms)
         unit, budgets = _budget(steps, epochs, seconds)
@@ -178,9 +191,12 @@ class Experiment:
         for what, value in dict(replicates=replicates, batch=batch).items():
             if value < 1 or value != int(value): raise BadSetting(f"{what}={value}: give a whole number of at least 1")
         if size < 32: raise BadSetting(f"the network needs pictures of at least 32 pixels, not size={size}")
+        if not 0 <= margin < .5: raise BadSetting(f"margin={margin} is a share of the pictures, below 0.5: 0.01 is one point")
         if not 0 <= validation < 1: raise BadSetting(f"validation={validation}: give the share of the real pictures, below 1")
         if patience is not None and patience < 1: raise BadSetting(f"patience={patience}: give a number of steps, at least 1")
         if patience and (not validation or len(budgets) > 1): raise BadSetting("patience needs a validation part, such as validation=0.2, and one budget: the most steps")
+        if validation and not patience: raise BadSetting(f"validation={validation} takes real pictures away from training so that it can stop by them; say with patience when it is to stop")
+        if as_published and (patience or any(a.strong or a.share is not None for a in arms)): raise BadSetting("the study had neither strong augmentation nor patience nor shares; leave these out, or as_published")
         arms = [*arms, Arm(REFERENCE, model="imagenet")] if reference and REFERENCE not in [a.name for a in arms] else list(arms)
         _labels_fit(real, test)
         _arms_fit(arms, real, numbers[-1])
@@ -188,10 +204,11 @@ class Experiment:
         refuse_leaks(real, test, near=True)
         self.real, self.test, self.arms, self.out, self.labels = real, test, arms, Path(out), real.labels
         self.unit, self.numbers, self.settings = unit, numbers, [(n, b) for n in numbers for b in budgets]
+        self.comparisons = _comparisons(declared, [a.name for a in arms if a.name != REFERENCE], self.settings)
         self.recipe = Recipe(0, batch, size, None, shear, zoom, flip, patience=patience, as_published=as_published)
         self.config = dict(name=name, labels=self.labels, real=real.digest, real_n=len(real), test=test.digest, test_n=len(test), arms=[_describe(a) for a in arms], 
                            per_class=_one(numbers), replicates=replicates, unit=unit, **dict(steps=None, epochs=None, seconds=None) | {unit: _one(budgets)}, batch=batch, size=size, shear=shear, zoom=zoom, flip=flip, 
-                           validation=validation, patience=patience, as_published=as_published, seed=seed)
+                           validation=validation, patience=patience, as_published=as_published, seed=seed, declared=declared, margin=margin)
         self.asked = list(self.config)
 
 # %% ../nbs/06_experiment.ipynb #824795b8
@@ -225,19 +242,22 @@ def _note(self: Experiment):
     write_atomic(self.out/"config.json", json.dumps(self.config, indent=1).encode())
 
 @patch
+def _check(self: Experiment):
+    "Raise if the run folder is something else; nothing is written"
+    if self._there(): return
+    try: strange = self.out.exists() and (not self.out.is_dir() or any(p.suffix not in (".part", ".lock") for p in self.out.iterdir()))
+    except OSError as e: raise BadSetting(f"cannot look into {self.out} ({e.strerror}); choose another folder") from None
+    if strange: raise BadSetting(f"{self.out} exists and is no run folder; choose another, nothing was changed in it")
+
+@patch
 def _claim(self: Experiment, jobs):
-    "Make the run folder, or check that it is this experiment's"
-    before, asked = self._there(), self.config["replicates"]
-    if not before:
-        try: strange = self.out.exists() and (not self.out.is_dir() or any(p.suffix != ".part" for p in self.out.iterdir()))
-        except OSError as e: raise BadSetting(f"cannot look into {self.out} ({e.strerror}); choose another folder") from None
-        if strange: raise BadSetting(f"{self.out} exists and is no run folder; choose another, nothing was changed in it")
-        self.config = before = dict(self.config, jobs=jobs, threads=max(1, cores() // jobs), made_with=made_with())
-        self._note()
+    "Write down what the run is, or take up what is there; the folder's lock has to be held"
+    before, asked = self._there() or dict(self.config, jobs=jobs, threads=max(1, cores() // jobs), made_with=made_with()), self.config["replicates"]
     now = versions()
     if other := _differences({k: before.get("made_with", {}).get(k) for k in now}, now, "versions"):
         warnings.warn(f"{self.out} was begun with other software ({other[0]}); what is done now may differ in the last digits")
     self.config = before if before["replicates"] == asked else before | dict(replicates=asked, grown=[*before.get("grown", []), before["replicates"]])
+    self._note()
 
 # %% ../nbs/06_experiment.ipynb #b9116d63
 @contextlib.contextmanager
@@ -300,7 +320,7 @@ def _check_seen(recipe, result):
 def _write_record(path, row, result, p, features, truth):
     "One file with a trial's numbers, probabilities and features; the accuracy"
     row = row | dict(test_accuracy=float((p.argmax(1) == truth).mean()), test_n=len(truth), train_accuracy=result["train_accuracy"], steps=result["steps"], 
-                     **{f"seen_{k}": v for k, v in result["seen"].items()}, seconds=round(result["seconds"], 1))
+                     **{f"seen_{k}": v for k, v in result["seen"].items()}, seconds=round(result["seconds"], 1), best_step=result.get("best_step"))
     buffer = io.BytesIO()
     np.savez_compressed(buffer, row=json.dumps(row), probabilities=p, **({} if features is None else dict(features=features)))
     write_atomic(path, buffer.getvalue())
@@ -490,6 +510,7 @@ def _training(self: Experiment, arm, r, n, budgets, tensorboard):
     refuse_leaks(images, self.test)
     steps = lambda b: math.ceil(b * len(images) / self.recipe.batch) if self.unit == "epochs" else b
     records = [(b, steps(b), self._record(arm.name, r, n, b)) for b in budgets]
+    if len({s for _, s, _ in records}) < len(records): raise BadSetting(f"epochs={budgets} of the {len(images)} pictures of {arm.name!r} are {', '.join(str(s) for _, s, _ in records)} steps; give numbers that differ by a step")
     row, last = dict(arm=arm.name, replicate=r, per_class=n), records[-1]
     if arm.model == "imagenet": return (run_reference, (records, images, self.test, self.labels, seed, self._encoded), row), records
     length = dict(seconds=last[1]) if self.unit == "seconds" else dict(steps=last[1])
@@ -547,15 +568,15 @@ def run(self: Experiment,
     from tqdm.auto import tqdm
     if backend not in BACKENDS: raise BadSetting(f"there is no backend {backend!r}; choose {', '.join(BACKENDS)}")
     if jobs < 1: raise BadSetting(f"jobs={jobs}: give at least 1")
-    self._claim(jobs)
+    self._check()
     self.trials  # a damaged record is found before anything is made
-    comparisons = len(self.settings) * (sum(a.name != REFERENCE for a in self.arms) - 1)
-    if self._missing() and (few := too_few(self.config["replicates"], comparisons)): warnings.warn(few)
+    if self._missing() and (few := too_few(self.config["replicates"], self.comparisons)): warnings.warn(few)
     def bar(**kw): return tqdm(**{**kw, "disable": kw["disable"] or not progress}, mininterval=.5)
-    with _alone(self.out), workers(jobs, backend, self.config["threads"]) as work:
-        self._note()  # it may have been given more replicates
-        self._make_all(work, bar)
-        self._try_all(work, bar, tensorboard)
+    with _alone(self.out):
+        self._claim(jobs)
+        with workers(jobs, backend, self.config["threads"]) as work:
+            self._make_all(work, bar)
+            self._try_all(work, bar, tensorboard)
     trials = self.trials
     write_atomic(self.out/"trials.csv", trials.to_csv(index=False).encode())
     write_atomic(self.out/"predictions.parquet", _parquet(self.predictions, index=False))
@@ -578,7 +599,7 @@ def _records(self: Experiment):
 @patch(as_prop=True)
 def trials(self: Experiment) -> pd.DataFrame:
     "One row an arm, replicate and setting that is done; `budget` is counted in steps, epochs or seconds, as was asked"
-    columns = "arm replicate per_class budget seed test_accuracy test_n train_accuracy steps seen_real seen_generated seen_stylized seconds".split()
+    columns = "arm replicate per_class budget seed test_accuracy test_n train_accuracy steps seen_real seen_generated seen_stylized seconds".split() + ["best_step"] * bool(self.config["patience"])
     return pd.DataFrame([row for row, _ in self._records()], columns=columns).astype(dict(per_class=float))
 
 @patch(as_prop=True)

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['MAX_PIXELS', 'MIN_SIDE', 'is_litter', 'SynthnbError', 'BadSetting', 'NotFound', 'LeakError', 'Unfinished', 'BadImage',
            'place', 'is_local', 'to_rgb', 'read_image', 'examine', 'right_suffix', 'write_atomic', 'link', 'locked',
-           'cache', 'embedded', 'seeded', 'cores']
+           'cache', 'embedded', 'seeded', 'cores', 'threads']
 
 # %% ../nbs/00_files.ipynb #1a62ce60
 import hashlib, io, os, tempfile, warnings
@@ -219,3 +219,8 @@ def seeded(*parts) -> int:
 def cores() -> int:
     "Cores that this process may use"
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+def threads() -> int:
+    "How many to use: one a core, or fewer where `OMP_NUM_THREADS` says so, as it does in a worker that shares the cores"
+    given = os.environ.get("OMP_NUM_THREADS", "")
+    return min(cores(), int(given)) if given.isdigit() and int(given) else cores()

@@ -143,7 +143,7 @@ def fit(
     model, # compiled; trained in place
     images: ImageSet, # real and synthetic pictures
     recipe: Recipe = Recipe(),
-    seed: int = 0, # decides order and augmentation; dropout and weights follow keras.utils.set_random_seed
+    seed: int = 0, # decides order and augmentation; dropout and weights follow the seed of `cnn`
     labels: list = None, # order of the class numbers
     tick = None, # called after each step with its number and a dict: loss and accuracy of its batch
     at: list = None, # budgets on the way, the last of which ends the training; None: recipe.steps or recipe.seconds

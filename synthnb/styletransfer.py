@@ -19,10 +19,10 @@ import pandas as pd
 from fastcore.basics import patch
 from PIL import Image, ImageDraw
 
-from .data import BadSetting, LeakError, NotFound, SynthnbError, cores, read_image, seeded
+from .data import BadSetting, LeakError, NotFound, SynthnbError, read_image, seeded
 from .duplicates import fingerprint
 from .encoder import classify
-from .files import embedded, to_rgb
+from .files import embedded, threads, to_rgb
 from .generate import check_generator
 
 # %% ../nbs/03_styletransfer.ipynb #9e676523
@@ -298,7 +298,7 @@ def most(self: StyleTransfer):
 @patch(as_prop=True)
 def concurrency(self: StyleTransfer):
     "Threads that may call `vary` at once"
-    return cores()
+    return threads()
 
 # %% ../nbs/03_styletransfer.ipynb #bea43b96
 def _random_style(vectors, seed):
@@ -404,7 +404,7 @@ def _shares(pictures, labels, classes, generators):
     if not seen.any(): raise BadSetting("the ImageNet network recognises none of these pictures; give classes=, or judge the styles by eye")
     if (few := (~seen).sum()): warnings.warn(f"{few} of {len(seen)} pictures are left out, since the ImageNet network does not recognise them")
     def left(generator, i): return (np.asarray(classify(list(generator._copies(pictures[i], generator.given)))) * own[i]).sum(1) / before[i]
-    with ThreadPoolExecutor(cores()) as threads: return [[share.clip(max=1) for share in threads.map(partial(left, g), np.flatnonzero(seen))] for g in generators]
+    with ThreadPoolExecutor(threads()) as pool: return [[share.clip(max=1) for share in pool.map(partial(left, g), np.flatnonzero(seen))] for g in generators]
 
 def label_kept(
     images, # an ImageSet, or PIL pictures

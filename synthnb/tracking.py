@@ -187,8 +187,10 @@ def _add_files(client, run, experiment):
 
 # %% ../nbs/05b_tracking.ipynb #42625226
 def _add_all(client, home, experiment, name):
-    config = redact(json.loads(json.dumps(experiment.config, default=str)))
-    digest = hashlib.sha256(json.dumps(config, sort_keys=True).encode()).hexdigest()[:16]
+    there = Path(experiment.out)/"config.json"
+    config = redact(json.loads(there.read_text() if there.exists() else json.dumps(experiment.config, default=str)))
+    kept = {k: v for k, v in config.items() if k not in ("replicates", "grown")} # a run that was given more of them is the same
+    digest = hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()[:16]
     simple = {k: v for k, v in config.items() if not isinstance(v, dict) and k != "arms"} | dict(arms=", ".join(a["name"] for a in config.get("arms", [])))
     parent = _add_run(client, home, name, {"synthnb.run": digest}, simple, {}, _runs(client, home, "synthnb.run", digest))
     known, tags = _runs(client, home, "mlflow.parentRunId", parent), {"mlflow.parentRunId": parent}

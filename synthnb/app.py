@@ -208,7 +208,7 @@ def _parser():
     for name, out in dict(generate="synthnb-made", stylize="synthnb-styled").items(): _making_options(commands.choices[name], out)
     commands.add_parser("datasets", help="list the data sets that have a name", description="List the data sets that have a name, and what else --data takes.")
     bench = commands.add_parser("bench", help="measure what synthnb claims about itself", description="Measure what synthnb claims about itself, on this machine.")
-    bench.add_argument("what", choices=["data", "style", "run"], help="data: odd files, near-duplicates, feeding the network, 100,000 files, in about six minutes and 1 GB of disk; style: speed, memory and faithfulness of style transfer; run: experiments that are killed, on loky and Ray, and where an experiment's time goes, in about forty minutes")
+    bench.add_argument("what", choices=["data", "style", "run"], help="data: odd files, near-duplicates, feeding the network, 100,000 files, in about six minutes and 1 GB of disk; style: speed, memory and faithfulness of style transfer; run: experiments that are killed, on loky and Ray, and where an experiment's time goes, in about twenty minutes")
     bench.add_argument("--quick", action="store_true", help="the same on little, in a minute: the figures mean nothing then")
     return parser
 

@@ -24,7 +24,7 @@ from fastcore.basics import patch
 
 from .card import redact
 from .data import BadImage, BadSetting, ImageSet, NotFound, write_atomic, figure, png
-from .experiment import ARMS, CONTROLS, REFERENCE, Experiment, _describe, study_arms, too_few
+from .experiment import ARMS, CONTROLS, REFERENCE, Experiment, _check_margin, _describe, study_arms, too_few
 from .generate import CVAE
 from .model import Recipe
 
@@ -277,7 +277,7 @@ def compare(
     declared: list = None # what was to be compared, see `family`; None: all arms in all settings of the table
 ) -> pd.DataFrame: # one row an arm and setting
     "Mean and interval of each arm, its paired difference to the baseline, and a verdict"
-    if not 0 <= margin < .5: raise BadSetting(f"margin={margin} is a share of the pictures, below 0.5: 0.01 is one point")
+    _check_margin(margin)
     rows, differences, left_out, varying = [], [], {}, list(settings(trials)[0])
     for each in settings(trials):
         part = at(trials, each)
@@ -815,15 +815,15 @@ def _as_published(trials):
 # %% ../nbs/07_analysis.ipynb #9c813b78
 def _command(config: dict) -> str: # empty if the arms are not the study's
     "The `synthnb run` of an experiment with the study's arms"
-    declared = [a for a in config["arms"] if a["name"] != REFERENCE]
-    names = [a["name"] for a in declared]
+    trained = [a for a in config["arms"] if a["name"] != REFERENCE]
+    names = [a["name"] for a in trained]
     if not config.get("name") or not set(names) <= {*ARMS, *CONTROLS} or any(not isinstance(d, str) for d in config.get("declared") or ()): return ""
-    n = next((arm["makers"][0]["n"] for arm in declared if arm["makers"]), next((arm["times"] - 1 for arm in declared if arm["name"] == "oversampled"), None))
-    more = next((arm["more"] for arm in declared if arm["name"] == "more_real"), None)
+    n = next((arm["makers"][0]["n"] for arm in trained if arm["makers"]), next((arm["times"] - 1 for arm in trained if arm["name"] == "oversampled"), None))
+    more = next((arm["more"] for arm in trained if arm["name"] == "more_real"), None)
     usual = json.loads(json.dumps([_describe(a) for a in study_arms(names, CVAE(), n or 3, more or 2)]))
-    if any(u.get(k) != v for a, u in zip(declared, usual) for k, v in a.items()) or any(config[k] != getattr(Recipe, k) for k in ("batch", "shear", "zoom")): return ""
+    if any(u.get(k) != v for a, u in zip(trained, usual) for k, v in a.items()) or any(config[k] != getattr(Recipe, k) for k in ("batch", "shear", "zoom")): return ""
     given = dict(data=config["name"], per_class=config["per_class"], arms=",".join(names), 
-                 generator=next((a["makers"][0]["generator"] for a in declared if a["name"] in ("generated", "combined")), None),
+                 generator=next((a["makers"][0]["generator"] for a in trained if a["name"] in ("generated", "combined")), None),
                  n=n, more=more, replicates=config["replicates"], **{_unit(config): config[_unit(config)]}, size=config["size"], **_given(config), 
                  test=config["test_n"], seed=config["seed"], jobs=config.get("jobs"), out="DIR")
     joined = lambda v: ",".join(map(str, v)) if isinstance(v, list) else str(v)
@@ -832,7 +832,10 @@ def _command(config: dict) -> str: # empty if the arms are not the study's
 
 def _has_reference(config): return REFERENCE in _arms(config)
 
-def _given(config): return {k: config[k] for k in ("validation", "patience", "as_published", "declared", "margin") if config.get(k) and (k, config[k]) != ("margin", .01)}
+def _given(config):
+    "What an experiment was told beyond the usual"
+    usual = dict(validation=0, patience=None, as_published=False, declared=None, margin=.01)
+    return {k: config[k] for k, v in usual.items() if config.get(k, v) != v}
 
 # %% ../nbs/07_analysis.ipynb #e2e325e9
 def _python_lines(config: dict) -> str:

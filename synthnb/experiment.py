@@ -150,6 +150,21 @@ def _budget(steps, epochs, seconds) -> tuple: # unit, list of budgets
     (unit, values), = given.items()
     return unit, _several(values, unit)
 
+def _numbers_fit(replicates, batch, size):
+    for what, value in dict(replicates=replicates, batch=batch).items():
+        if value < 1 or value != int(value): raise BadSetting(f"{what}={value}: give a whole number of at least 1")
+    if size < 32: raise BadSetting(f"the network needs pictures of at least 32 pixels, not size={size}")
+
+def _stopping_fits(validation, patience, budgets):
+    "A validation part and patience need each other"
+    if not 0 <= validation < 1: raise BadSetting(f"validation={validation}: give the share of the real pictures, below 1")
+    if patience is not None and patience < 1: raise BadSetting(f"patience={patience}: give a number of steps, at least 1")
+    if patience and (not validation or len(budgets) > 1): raise BadSetting("patience needs a validation part, such as validation=0.2, and one budget: the most steps")
+    if validation and not patience: raise BadSetting(f"validation={validation} takes real pictures away from training so that it can stop by them; say with patience when it is to stop")
+
+def _check_margin(margin):
+    if not 0 <= margin < .5: raise BadSetting(f"margin={margin} is a share of the pictures, below 0.5: 0.01 is one point")
+
 def _comparisons(declared, names, settings):
     "How many comparisons share the chance of being wrong"
     baseline = "original" if "original" in names else names[0] if names else ""
@@ -188,14 +203,9 @@ class Experiment:
         _are_arms(arms)
         unit, budgets = _budget(steps, epochs, seconds)
         numbers = _several(per_class, "per_class")
-        for what, value in dict(replicates=replicates, batch=batch).items():
-            if value < 1 or value != int(value): raise BadSetting(f"{what}={value}: give a whole number of at least 1")
-        if size < 32: raise BadSetting(f"the network needs pictures of at least 32 pixels, not size={size}")
-        if not 0 <= margin < .5: raise BadSetting(f"margin={margin} is a share of the pictures, below 0.5: 0.01 is one point")
-        if not 0 <= validation < 1: raise BadSetting(f"validation={validation}: give the share of the real pictures, below 1")
-        if patience is not None and patience < 1: raise BadSetting(f"patience={patience}: give a number of steps, at least 1")
-        if patience and (not validation or len(budgets) > 1): raise BadSetting("patience needs a validation part, such as validation=0.2, and one budget: the most steps")
-        if validation and not patience: raise BadSetting(f"validation={validation} takes real pictures away from training so that it can stop by them; say with patience when it is to stop")
+        _numbers_fit(replicates, batch, size)
+        _check_margin(margin)
+        _stopping_fits(validation, patience, budgets)
         if as_published and (patience or any(a.strong or a.share is not None for a in arms)): raise BadSetting("the study had neither strong augmentation nor patience nor shares; leave these out, or as_published")
         arms = [*arms, Arm(REFERENCE, model="imagenet")] if reference and REFERENCE not in [a.name for a in arms] else list(arms)
         _labels_fit(real, test)
@@ -212,13 +222,18 @@ class Experiment:
         self.asked = list(self.config)
 
 # %% ../nbs/06_experiment.ipynb #824795b8
+@contextlib.contextmanager
+def _looking(folder):
+    "A folder that cannot be looked into is a wrong setting"
+    try: yield
+    except OSError as e: raise BadSetting(f"cannot look into {folder} ({e.strerror}); choose another folder") from None
+
 @patch
 def _there(self: Experiment) -> dict: # None: nothing there
     "The configuration that `out` holds, which has to be this experiment's"
     path, config = self.out/"config.json", json.loads(json.dumps({k: self.config[k] for k in self.asked}))
-    try: 
+    with _looking(self.out):
         if not path.exists(): return None
-    except OSError as e: raise BadSetting(f"cannot look into {self.out} ({e.strerror}); choose another folder") from None
     try: before = json.loads(path.read_text())
     except (ValueError, OSError): raise BadSetting(f"{path} is not the configuration of a run; choose another folder") from None
     if not isinstance(before, dict) or "arms" not in before: raise BadSetting(f"{path} is not the configuration of a run; choose another folder")
@@ -236,6 +251,7 @@ def _differences(there, asked, name):
     else: return [f"{name}: {json.dumps(there)[:60]} there, {json.dumps(asked)[:60]} asked"]
     return [d for pair in pairs for d in _differences(*pair)]
 
+# %% ../nbs/06_experiment.ipynb #7e7abc4d
 @patch
 def _note(self: Experiment):
     "Write into the run folder what the run is"
@@ -245,8 +261,7 @@ def _note(self: Experiment):
 def _check(self: Experiment):
     "Raise if the run folder is something else; nothing is written"
     if self._there(): return
-    try: strange = self.out.exists() and (not self.out.is_dir() or any(p.suffix not in (".part", ".lock") for p in self.out.iterdir()))
-    except OSError as e: raise BadSetting(f"cannot look into {self.out} ({e.strerror}); choose another folder") from None
+    with _looking(self.out): strange = self.out.exists() and (not self.out.is_dir() or any(p.suffix not in (".part", ".lock") for p in self.out.iterdir()))
     if strange: raise BadSetting(f"{self.out} exists and is no run folder; choose another, nothing was changed in it")
 
 @patch

@@ -241,8 +241,6 @@ class OpenAIImages:
         self.references, self.shown = [_sendable(r) for r in references], [fingerprint(to_rgb(r)).tobytes() for r in references]
         self._check()
 
-    
-
 # %% ../nbs/02a_openai.ipynb #0c554bee
 @patch(as_prop=True)
 def official(self: OpenAIImages) -> bool: return self.base_url == _official

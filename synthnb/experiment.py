@@ -9,6 +9,7 @@ __all__ = ['ARMS', 'CONTROLS', 'REFERENCE', 'Arm', 'asked', 'study_arms', 'sweep
 # %% ../nbs/06_experiment.ipynb #2e2e0687
 import contextlib, copy, io, json, math, re, time, warnings, zipfile
 from dataclasses import dataclass, replace
+from itertools import groupby
 from pathlib import Path
 
 import numpy as np
@@ -461,10 +462,18 @@ def pictures(self: Experiment,
     per_class: int = None # where there are several; None: the largest
 ) -> ImageSet:
     "What an arm trains on in a replicate"
-    folder = self._replicate(replicate, self._setting(per_class)[0])
-    items, times = pd.read_parquet(folder/"replicate.parquet"), next(a.times for a in self.arms if a.name == arm)
-    items = items[items.kept & items.arms.str.split(",").map(lambda names: arm in names)]
-    return ImageSet(pd.concat([items] + [items[items.origin == "real"]] * (times - 1), ignore_index=times > 1), folder)
+    return _of_arm(next(a for a in self.arms if a.name == arm), self._drawn(replicate, self._setting(per_class)[0]))
+
+@patch
+def _drawn(self: Experiment, r, n):
+    "A replicate's real pictures, and what every arm made of them"
+    folder = self._replicate(r, n)
+    return ImageSet(pd.read_parquet(folder/"replicate.parquet"), folder)
+
+def _of_arm(arm, drawn):
+    items = drawn.kept
+    items = items[items.arms.str.split(",").map(lambda names: arm.name in names)]
+    return ImageSet(pd.concat([items] + [items[items.origin == "real"]] * (arm.times - 1), ignore_index=arm.times > 1), drawn.root)
 
 @patch
 def _held_out(self: Experiment):
@@ -519,10 +528,9 @@ def _make_all(self: Experiment, work, bar):
 
 # %% ../nbs/06_experiment.ipynb #a6f3c85f
 @patch
-def _training(self: Experiment, arm, r, n, budgets, tensorboard):
+def _training(self: Experiment, drawn, arm, r, n, budgets, tensorboard):
     "The task that trains an arm once, and the records that it is to write"
-    images, seed = self.pictures(arm.name, r, n), self._seed(r)
-    refuse_leaks(images, self.test)
+    images, seed = _of_arm(arm, drawn), self._seed(r)
     steps = lambda b: math.ceil(b * len(images) / self.recipe.batch) if self.unit == "epochs" else b
     records = [(b, steps(b), self._record(arm.name, r, n, b)) for b in budgets]
     if len({s for _, s, _ in records}) < len(records): raise BadSetting(f"epochs={budgets} of the {len(images)} pictures of {arm.name!r} are {', '.join(str(s) for _, s, _ in records)} steps; give numbers that differ by a step")
@@ -530,7 +538,7 @@ def _training(self: Experiment, arm, r, n, budgets, tensorboard):
     if arm.model == "imagenet": return (run_reference, (records, images, self.test, self.labels, seed, self._encoded), row), records
     length = dict(seconds=last[1]) if self.unit == "seconds" else dict(steps=last[1])
     recipe = replace(self.recipe, share=asked(arm, images.items.label[images.items.origin == "real"]), strong=arm.strong, **length)
-    kept_out = ImageSet(pd.read_parquet(images.root/"replicate.parquet"), images.root).only(part="validation") if self.config["patience"] else None
+    kept_out = drawn.only(part="validation") if self.config["patience"] else None
     log = self.out/"tensorboard"/last[2].stem if tensorboard else None
     own = seeded(seed, arm.name) if self.config["as_published"] else seed
     return (run_trial, (records, images, self.test, recipe, self.labels, own, kept_out, log), row), records
@@ -540,10 +548,13 @@ def _try_all(self: Experiment, work, bar, tensorboard):
     "Every trial that has no record yet"
     (self.out/"trials").mkdir(exist_ok=True)
     tasks, records = [], []
-    for missing in self._missing():
-        task, own = self._training(*missing, tensorboard)
-        tasks.append(task), records.append(own)
-        _error_of(own).unlink(missing_ok=True)
+    for (r, n), missing in groupby(self._missing(), lambda m: m[1:3]):
+        drawn = self._drawn(r, n)
+        refuse_leaks(drawn, self.test)
+        for each in missing:
+            task, own = self._training(drawn, *each, tensorboard)
+            tasks.append(task), records.append(own)
+            _error_of(own).unlink(missing_ok=True)
     def count():
         ended = [own[-1][2].exists() for own in records]
         done = sum(own[-1][1] if over else _amount(own[-1][2].with_suffix(".steps")) for own, over in zip(records, ended))

@@ -9,6 +9,7 @@ __all__ = ['ARMS', 'CONTROLS', 'REFERENCE', 'Arm', 'asked', 'study_arms', 'sweep
 # %% ../nbs/06_experiment.ipynb #2e2e0687
 import contextlib, copy, io, json, math, re, time, warnings, zipfile
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import groupby
 from pathlib import Path
 
@@ -507,25 +508,6 @@ def _give_up(replicate, failed):
     if isinstance(failed.exception, SynthnbError): failed.again()
     raise SynthnbError(f"the pictures of replicate {replicate} could not be made: {failed.error}; what is made is kept, and the same run goes on from there") from failed.exception
 
-@patch
-def _make_all(self: Experiment, work, bar):
-    "The pictures of every replicate that has not all of its own yet"
-    test = self.out/"test"
-    if not (test/"manifest.parquet").exists(): self.test.save(test)
-    wanted = {(r, n) for _, r, n, _ in self._missing()}
-    todo = [(r, n) for r in range(self.config["replicates"]) for n in self.numbers if not _whole(self._replicate(r, n), (r, n) in wanted)]
-    tasks = [(make_pictures, (self.real, self.arms, n, self._replicate(r, n), self._seed(r), self.config["validation"]), {}) for r, n in todo]
-    failed = {}
-    with bar(total=len(tasks), desc="pictures", unit="replicate", disable=not tasks) as progress:
-        for i, out in work(tasks): 
-            progress.update()
-            if isinstance(out, Failed): failed.setdefault(todo[i][0], out)
-    if failed: _give_up(*next(iter(failed.items())))
-    manifest = self.manifest
-    write_manifest(manifest, self.out)
-    if len(missing := manifest[(manifest.path == "") & ~manifest.kept]) and todo:
-        warnings.warn(f"{len(missing)} of {len(manifest)} pictures could not be made ({missing.reason.iat[0]}); the others of their kind are shown more often instead")
-
 # %% ../nbs/06_experiment.ipynb #a6f3c85f
 @patch
 def _training(self: Experiment, drawn, arm, r, n, budgets, tensorboard):
@@ -543,33 +525,71 @@ def _training(self: Experiment, drawn, arm, r, n, budgets, tensorboard):
     own = seeded(seed, arm.name) if self.config["as_published"] else seed
     return (run_trial, (records, images, self.test, recipe, self.labels, own, kept_out, log), row), records
 
-@patch
-def _try_all(self: Experiment, work, bar, tensorboard):
-    "Every trial that has no record yet"
-    (self.out/"trials").mkdir(exist_ok=True)
-    tasks, records = [], []
-    for (r, n), missing in groupby(self._missing(), lambda m: m[1:3]):
-        drawn = self._drawn(r, n)
-        refuse_leaks(drawn, self.test)
-        for each in missing:
-            task, own = self._training(drawn, *each, tensorboard)
-            tasks.append(task), records.append(own)
-            _error_of(own).unlink(missing_ok=True)
-    def count():
-        ended = [own[-1][2].exists() for own in records]
-        done = sum(own[-1][1] if over else _amount(own[-1][2].with_suffix(".steps")) for own, over in zip(records, ended))
-        progress.set_postfix_str(f"{sum(ended)} of {len(tasks)} trials", refresh=False)
-        progress.update(max(0, done - progress.n))
-    with bar(total=sum(own[-1][1] for own in records), desc="trials", unit="s" if self.unit == "seconds" else "step", disable=not tasks) as progress:
-        for i, out in work(tasks, count): 
-            if isinstance(out, Failed): write_atomic(_error_of(records[i]), json.dumps(tasks[i][2] | dict(budgets=[b for b, _, _ in records[i]], error=out.error, traceback=out.traceback), indent=1).encode())
-            count()
-
 def _error_of(records): return records[-1][2].with_suffix(".error.json")
 
 def _amount(path):
     try: return float(path.read_text())
     except (OSError, ValueError): return 0
+
+@patch
+def _trainings(self: Experiment, r, n, missing, tensorboard):
+    "Those of a replicate whose pictures are all there"
+    drawn = self._drawn(r, n)
+    refuse_leaks(drawn, self.test)
+    return [self._training(drawn, *each, tensorboard) for each in missing]
+
+def _count(progress, records):
+    "Show how far the trainings are"
+    ended = [own[-1][2].exists() for own in records]
+    done = sum(own[-1][1] if over else _amount(own[-1][2].with_suffix(".steps")) for own, over in zip(records, ended))
+    progress.set_postfix_str(f"{sum(ended)} of {len(records)} trials", refresh=False)
+    progress.update(max(0, done - progress.n))
+
+@patch
+def _all_made(self: Experiment, failed, new):
+    "Raise if a replicate has no pictures; else write the manifest"
+    if failed: _give_up(*next(iter(failed.items())))
+    manifest = self.manifest
+    write_manifest(manifest, self.out)
+    if len(missing := manifest[(manifest.path == "") & ~manifest.kept]) and new:
+        warnings.warn(f"{len(missing)} of {len(manifest)} pictures could not be made ({missing.reason.iat[0]}); the others of their kind are shown more often instead")
+
+# %% ../nbs/06_experiment.ipynb #d719054a
+@patch
+def _make_and_try(self: Experiment, work, bar, tensorboard):
+    "Make the pictures that are missing, and do the trials"
+    test = self.out/"test"
+    if not (test/"manifest.parquet").exists(): self.test.save(test)
+    (self.out/"trials").mkdir(exist_ok=True)
+    missing = {at: list(those) for at, those in groupby(self._missing(), lambda m: m[1:3])}
+    todo = [(r, n) for r in range(self.config["replicates"]) for n in self.numbers if not _whole(self._replicate(r, n), (r, n) in missing)]
+    tasks = [(make_pictures, (self.real, self.arms, n, self._replicate(r, n), self._seed(r), self.config["validation"]), {}) for r, n in todo]
+    records, failed, left, tick = [], {}, len(todo), lambda: None
+    def ready(r, n):
+        for task, own in self._trainings(r, n, missing.get((r, n), []), tensorboard):
+            _error_of(own).unlink(missing_ok=True)
+            tasks.append(task), records.append(own)
+    def ended(i, out):
+        if i < len(todo): failed.setdefault(todo[i][0], out) if isinstance(out, Failed) else ready(*todo[i])
+        elif isinstance(out, Failed):
+            own = records[i - len(todo)]
+            write_atomic(_error_of(own), json.dumps(tasks[i][2] | dict(budgets=[b for b, _, _ in own], error=out.error, traceback=out.traceback), indent=1).encode())
+    for at in missing:
+        if at not in todo: ready(*at)
+    outcomes = work(tasks, lambda: tick())
+    with bar(total=left, desc="pictures", unit="replicate", disable=not todo) as progress:
+        while left:
+            i, out = next(outcomes)
+            ended(i, out)
+            if i < len(todo): 
+                left -= 1
+                progress.update()
+    self._all_made(failed, todo)
+    with bar(total=sum(own[-1][1] for own in records), desc="trials", unit="s" if self.unit == "seconds" else "step", disable=not records) as progress:
+        tick = partial(_count, progress, records)
+        for i, out in outcomes:
+            ended(i, out)
+            tick()
 
 # %% ../nbs/06_experiment.ipynb #22609873
 def too_few(
@@ -590,7 +610,7 @@ def run(self: Experiment,
     progress: bool = True,
     tensorboard: bool = False # write the curves of each training into the folder `tensorboard`
 ) -> pd.DataFrame: # the trials
-    "Make what is missing: pictures, then trials. The same folder again goes on where it stopped"
+    "Make what is missing: pictures, and trials as soon as they have theirs. The same folder again goes on where it stopped"
     from tqdm.auto import tqdm
     if backend not in BACKENDS: raise BadSetting(f"there is no backend {backend!r}; choose {', '.join(BACKENDS)}")
     if jobs < 1: raise BadSetting(f"jobs={jobs}: give at least 1")
@@ -601,8 +621,7 @@ def run(self: Experiment,
     with _alone(self.out):
         self._claim(jobs)
         with workers(jobs, backend, self.config["threads"]) as work:
-            self._make_all(work, bar)
-            self._try_all(work, bar, tensorboard)
+            self._make_and_try(work, bar, tensorboard)
     trials = self.trials
     write_atomic(self.out/"trials.csv", trials.to_csv(index=False).encode())
     write_atomic(self.out/"predictions.parquet", _parquet(self.predictions, index=False))

@@ -246,10 +246,12 @@ def _packed(task):
     except Exception as e: return cloudpickle.dumps((lambda failed: failed, (Failed.of(e),), {}))
 
 def _run(pool, jobs, settings, tasks, tick=lambda: None):
-    "(index, result) of each task as it ends"
-    tasks, lost, running = list(tasks), Counter(), {}
-    todo = deque(range(len(tasks)))
+    "(index, result) of each task as it ends; what is added to the list `tasks` meanwhile is done too"
+    todo, known, lost, running = deque(), 0, Counter(), {}
     def fill():
+        nonlocal known
+        todo.extend(range(known, len(tasks)))
+        known = len(tasks)
         while todo and len(running) < jobs and (not running or max(lost[i] for i in [todo[0], *running.values()]) < _deaths - 1):
             i = todo.popleft()
             running[pool.submit(_packed(tasks[i]), *settings)] = i
@@ -263,7 +265,7 @@ def _run(pool, jobs, settings, tasks, tick=lambda: None):
             return []
         except Exception as e: return [(i, Failed.of(e))]
     try:
-        while todo or running:
+        while todo or running or known < len(tasks):
             fill()
             ended = [o for future in pool.wait(running, .5) for o in outcome(future, running.pop(future))]
             fill()
@@ -282,7 +284,7 @@ def workers(
     threads: int, # of each worker
     tensorflow: bool = True # set up TensorFlow in each worker, which takes seconds
 ):
-    "Gives `run(tasks, tick)`, which does tasks (function, args, kwargs) and yields (index, result or `Failed`) as they end; it calls `tick` about twice a second"
+    "Gives `run(tasks, tick)`, which does the list of tasks (function, args, kwargs) and yields (index, result or `Failed`) as they end, when more may be added; it calls `tick` about twice a second"
     if backend not in BACKENDS: raise BadSetting(f"there is no backend {backend!r}; choose {', '.join(BACKENDS)}")
     pool = BACKENDS[backend](jobs, threads)
     try: yield partial(_run, pool, jobs, (threads, tensorflow))

@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['MAX_PIXELS', 'MIN_SIDE', 'is_litter', 'SynthnbError', 'BadSetting', 'NotFound', 'LeakError', 'Unfinished', 'BadImage',
-           'place', 'is_local', 'to_rgb', 'read_image', 'examine', 'right_suffix', 'write_atomic', 'link', 'locked',
-           'cache', 'embedded', 'seeded', 'cores', 'threads']
+           'plural', 'joined', 'place', 'is_local', 'to_rgb', 'read_image', 'examine', 'right_suffix', 'write_atomic',
+           'link', 'locked', 'cache', 'embedded', 'seeded', 'cores', 'threads']
 
 # %% ../nbs/01_files.ipynb #1a62ce60
 import hashlib, io, os, tempfile, warnings
@@ -37,6 +37,25 @@ class BadImage(SynthnbError):
         error = cls(f"{path} is {problem} ({detail}); replace it or take it away")
         error.problem, error.detail = problem, detail
         return error
+
+# %% ../nbs/01_files.ipynb #5f145ab7
+def plural(
+    n: int, # how many
+    one: str, # the word for one: "picture"
+    many: str = None # the word for any other number; None: `one` with an s
+) -> str: # such as "1 picture", "1,200 pictures"
+    "Say a number of things in words"
+    return f"{n:,} {one if n == 1 else many or one + 's'}"
+
+def joined(
+    names, # strings, or what becomes one
+    most: int = None, # show at most so many; None: all
+    between: str = ", "
+) -> str: # such as "cats, dogs, …"
+    "Join names for a message"
+    names = [str(name) for name in names]
+    shown = names if most is None else names[:most]
+    return between.join(shown + ["…"] if len(shown) < len(names) else shown)
 
 # %% ../nbs/01_files.ipynb #3db69313
 def place(path: str) -> Path: # a Path, or its likeness for what is not on this machine

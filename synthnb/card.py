@@ -27,10 +27,11 @@ _hidden = [(re.compile(pattern), shown) for pattern, shown in [
     (r"(?:\b[A-Za-z]:[\\/]|(?<!\S)\\\\)(?:[^\\/\s'\"<>]+[\\/])+", "…/")]]                                # C:\Data\… and \\host\share\…
 
 @lru_cache(10_000)
+def _is_secret(name): return bool(_secret.search(re.sub("[^a-z]", "", str(name).lower())))
+
 def is_key(name, value=None) -> bool:
     "Whether a setting's name, or its value, is one that nobody else should see"
-    named = bool(_secret.search(re.sub("[^a-z]", "", str(name).lower())))
-    return named or isinstance(value, str) and any(shape.search(value) for shape, _ in _hidden[:3])
+    return _is_secret(name) or isinstance(value, str) and any(shape.search(value) for shape, _ in _hidden[:3])
 
 def redact(value):
     "The same JSON value without keys, tokens, passwords and the folders of the machine"

@@ -6,7 +6,7 @@
 __all__ = ['Experiment', 'PicturesTask', 'TrialTask', 'Missing', 'ARMS', 'CONTROLS', 'REFERENCE', 'Arm', 'asked', 'study_arms',
            'sweep', 'refuse_leaks', 'make_pictures', 'run_trial', 'run_reference', 'too_few']
 
-# %% ../nbs/30_experiment.ipynb #86478513
+# %% ../nbs/30_experiment.ipynb #75fcebed
 import contextlib, json, math, warnings
 from dataclasses import dataclass, replace
 from functools import partial
@@ -28,11 +28,11 @@ from .tracking import made_with, versions, write_study
 from .trial import Goal, Trial, run_reference, run_trial
 from .workers import BACKENDS, Failed, workers
 
-# %% ../nbs/30_experiment.ipynb #64e67962
+# %% ../nbs/30_experiment.ipynb #434b6cd4
 _all_ = ["ARMS", "CONTROLS", "REFERENCE", "Arm", "asked", "study_arms", "sweep", "refuse_leaks", "make_pictures",
     "run_trial", "run_reference", "too_few"]
 
-# %% ../nbs/30_experiment.ipynb #c1ce2875
+# %% ../nbs/30_experiment.ipynb #cf82cab1
 def _changed(recipe, changes):
     "A recipe with some of its fields changed"
     try: return replace(recipe, **changes)
@@ -40,7 +40,7 @@ def _changed(recipe, changes):
     unknown = [name for name in changes if name not in vars(recipe)]
     raise BadSetting(f"an experiment has no parameter {unknown[0]!r}; see Experiment and Recipe for what there is")
 
-# %% ../nbs/30_experiment.ipynb #4ca10d20
+# %% ../nbs/30_experiment.ipynb #d2e88b9c
 class Experiment:
     "Arms × settings × replicates on the same real pictures, kept in the folder `out`"
     def __init__(self, 
@@ -74,7 +74,7 @@ class Experiment:
     @property
     def arms(self) -> list: return self.design.arms
 
-# %% ../nbs/30_experiment.ipynb #692dc8bd
+# %% ../nbs/30_experiment.ipynb #693d1520
 def _differences(there, here, name) -> list: # of str
     "Say where two configurations differ"
     if there == here: return []
@@ -97,7 +97,7 @@ def _same_run(there, here, folder):
     raise BadSetting(f"{folder} holds another run ({'; '.join(other[:3])}{more}); "
                      "choose another folder, or ask for the same to resume it")
 
-# %% ../nbs/30_experiment.ipynb #676d6ee9
+# %% ../nbs/30_experiment.ipynb #248def0d
 @contextlib.contextmanager
 def _readable(folder):
     "Turn a folder that cannot be looked into into a wrong setting"
@@ -118,7 +118,7 @@ def _there(self: Experiment) -> dict: # None: there is nothing
     _same_run(there, json.loads(json.dumps(here)), self.out)
     return there
 
-# %% ../nbs/30_experiment.ipynb #dc090cb6
+# %% ../nbs/30_experiment.ipynb #ebf98843
 @patch
 def _check_folder(self: Experiment):
     "Raise if the run folder holds something else; nothing is written"
@@ -127,7 +127,7 @@ def _check_folder(self: Experiment):
         strange = not self.out.is_dir() or any(p.suffix not in (".part", ".lock") for p in self.out.iterdir())
     if strange: raise BadSetting(f"{self.out} exists and is no run folder; choose another, nothing was changed in it")
 
-# %% ../nbs/30_experiment.ipynb #0a1749d3
+# %% ../nbs/30_experiment.ipynb #08eeaaff
 @contextlib.contextmanager
 def _alone(folder):
     "Hold the folder's lock, or raise `BadSetting`"
@@ -135,7 +135,7 @@ def _alone(folder):
         for left in [*folder.rglob(".*.part"), *folder.glob("trials/*.steps")]: left.unlink(missing_ok=True)
         yield
 
-# %% ../nbs/30_experiment.ipynb #32fbd6f4
+# %% ../nbs/30_experiment.ipynb #e975e588
 @patch
 def _claim(self: Experiment, jobs):
     "Write down what the run is, or take up what is there; the folder's lock has to be held"
@@ -152,7 +152,7 @@ def _claim(self: Experiment, jobs):
     write_atomic(self.out/"config.json", json.dumps(self.config, indent=1).encode())
     if self.study is not None: write_study(self.out/"study.toml", self.study, self.config.get("made_with", {}))
 
-# %% ../nbs/30_experiment.ipynb #d9fa5c05
+# %% ../nbs/30_experiment.ipynb #41cd1876
 @dataclass
 class PicturesTask:
     "Make the pictures of one replicate"
@@ -163,7 +163,7 @@ class PicturesTask:
         seed = e.replicate_seed(self.replicate)
         return make_pictures, (e.real, e.arms, self.per_class, folder, seed, e.design.validation), {}
 
-# %% ../nbs/30_experiment.ipynb #55bfce7e
+# %% ../nbs/30_experiment.ipynb #59631493
 @dataclass
 class TrialTask:
     "Train one arm in one replicate"
@@ -176,13 +176,13 @@ class TrialTask:
             return run_reference, (self.trial, self.images, experiment.test, experiment.layout.encoded), {}
         return run_trial, (self.trial, self.images, experiment.test, self.validation, self.log), {}
 
-# %% ../nbs/30_experiment.ipynb #52db5be4
+# %% ../nbs/30_experiment.ipynb #7d3254d4
 @patch
 def replicate_seed(self: Experiment, replicate: int) -> int:
     "The seed that decides everything in a replicate"
     return seeded(self.design.seed, "replicate", replicate)
 
-# %% ../nbs/30_experiment.ipynb #9ad3d760
+# %% ../nbs/30_experiment.ipynb #c983331f
 @patch
 def _goals(self: Experiment, arm, replicate, per_class, budgets, pictures) -> list: # of Goal
     "Where a training is measured"
@@ -194,7 +194,7 @@ def _goals(self: Experiment, arm, replicate, per_class, budgets, pictures) -> li
     raise BadSetting(f"epochs={budgets} of the {pictures} pictures of {arm.name!r} are {steps} steps; "
                      "give numbers that differ by a step")
 
-# %% ../nbs/30_experiment.ipynb #f8d6eea5
+# %% ../nbs/30_experiment.ipynb #a2ee583c
 @patch
 def _trial_task(self: Experiment, drawn, arm, replicate, per_class, budgets, tensorboard=False) -> TrialTask:
     "The task that trains an arm once, and measures it at each of the budgets"
@@ -210,7 +210,7 @@ def _trial_task(self: Experiment, drawn, arm, replicate, per_class, budgets, ten
     log = self.out/"tensorboard"/last.path.stem if tensorboard else None
     return TrialTask(trial, images, kept_out, log)
 
-# %% ../nbs/30_experiment.ipynb #6d5279a6
+# %% ../nbs/30_experiment.ipynb #3ac9fcfd
 @dataclass(frozen=True)
 class Missing:
     "A training that has not all of its records"
@@ -231,7 +231,7 @@ def missing(self: Experiment) -> list: # of Missing
                 if lacking: found.append(Missing(arm, replicate, number, lacking))
     return found
 
-# %% ../nbs/30_experiment.ipynb #f3ce4850
+# %% ../nbs/30_experiment.ipynb #5e679589
 def _has_pictures(folder, each):
     "Whether a replicate's table is there, and (with `each`) every picture that it names"
     table = folder/"replicate.parquet"
@@ -239,7 +239,7 @@ def _has_pictures(folder, each):
     items = pd.read_parquet(table, columns=["path", "kept"])
     return all((folder/path).exists() for path in items.path[items.kept])
 
-# %% ../nbs/30_experiment.ipynb #67e8c175
+# %% ../nbs/30_experiment.ipynb #b19620f1
 class _Work:
     "The tasks of a run, and what became of them"
     def __init__(self, experiment, tensorboard):
@@ -276,7 +276,7 @@ class _Work:
     @property
     def trials(self): return [t.trial for t in self.tasks if isinstance(t, TrialTask)]
 
-# %% ../nbs/30_experiment.ipynb #c94f7d1e
+# %% ../nbs/30_experiment.ipynb #a4a23fd8
 @patch
 def end(self: _Work, number, outcome): # the task, which has ended
     "Take note of how a task ended; pictures that are there make trials possible"
@@ -294,14 +294,14 @@ def _note_failure(trial, failed):
     told = about | dict(error=failed.error, traceback=failed.traceback)
     write_atomic(trial.error_file, json.dumps(told, indent=1).encode())
 
-# %% ../nbs/30_experiment.ipynb #c7b031ab
+# %% ../nbs/30_experiment.ipynb #bcf127b0
 def _give_up(replicate, failed):
     "Raise what ended the making of pictures; an error that is not synthnb's gets the replicate's name"
     if isinstance(failed.exception, SynthnbError): failed.again()
     raise SynthnbError(f"the pictures of replicate {replicate} could not be made: {failed.error}; "
                        "what is made is kept, and running again goes on from there") from failed.exception
 
-# %% ../nbs/30_experiment.ipynb #ac3c8d8c
+# %% ../nbs/30_experiment.ipynb #6e5b80cb
 @patch
 def pictures_made(self: _Work):
     "Raise if a replicate has no pictures; else write the manifest of the run"
@@ -313,7 +313,7 @@ def pictures_made(self: _Work):
     warnings.warn(f"{len(lacking)} of {len(manifest)} pictures could not be made ({lacking.reason.iat[0]}); "
                   "the others of their kind are shown more often instead")
 
-# %% ../nbs/30_experiment.ipynb #9aa14e68
+# %% ../nbs/30_experiment.ipynb #ab727625
 def _steps_done(trial):
     "Steps (or seconds) of a training that are done"
     if trial.goals[-1].path.exists(): return trial.goals[-1].at
@@ -348,7 +348,7 @@ def _work_through(self: Experiment, run_tasks, new_bar, tensorboard):
             work.end(number, outcome)
             show()
 
-# %% ../nbs/30_experiment.ipynb #41b9ec72
+# %% ../nbs/30_experiment.ipynb #33b34c93
 @patch
 def _write_tables(self: Experiment, run):
     "Write all records as two tables, for other tools"

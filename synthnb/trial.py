@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['Goal', 'Trial', 'check_seen', 'measured_row', 'run_trial', 'run_reference']
 
-# %% ../nbs/32_trial.ipynb #c8f80419
+# %% ../nbs/32_trial.ipynb #d95acf87
 import io, time, warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +21,7 @@ from .model import Recipe, cnn, fit, predict
 from .records import write_record
 from .tracking import StepLog
 
-# %% ../nbs/32_trial.ipynb #d48a46e7
+# %% ../nbs/32_trial.ipynb #5d11a693
 @dataclass(frozen=True)
 class Goal:
     "A point of a training at which the network is measured"
@@ -44,7 +44,7 @@ class Trial:
         "What the table of trials says of the trial before it is done"
         return dict(arm=self.arm, replicate=self.replicate, per_class=self.per_class, budget=budget, seed=self.seed)
 
-# %% ../nbs/32_trial.ipynb #d7ed82f4
+# %% ../nbs/32_trial.ipynb #66ef63ce
 @patch(as_prop=True)
 def progress_file(self: Trial) -> Path:
     "File with the number of steps (or seconds) done"
@@ -65,7 +65,7 @@ def _telling(path, every=1.):
         last = time.monotonic()
     return tell
 
-# %% ../nbs/32_trial.ipynb #2aea9986
+# %% ../nbs/32_trial.ipynb #fc71f984
 def check_seen(
     recipe: Recipe, # with a dict as share
     result: dict # `seen` and `steps`, from `fit`
@@ -78,7 +78,7 @@ def check_seen(
     raise SynthnbError(f"the steps were given {seen}, the arm asked for {rounded}; "
                        "this trial does not count, please report it")
 
-# %% ../nbs/32_trial.ipynb #c7437036
+# %% ../nbs/32_trial.ipynb #37e3385b
 def measured_row(
     row: dict, # from `Trial.row`
     result: dict, # from `fit`: seen, train_accuracy, steps, seconds
@@ -91,7 +91,7 @@ def measured_row(
     return row | dict(test_accuracy=float(right.mean()), test_n=len(truth), train_accuracy=result["train_accuracy"],
         steps=result["steps"], **seen, seconds=round(result["seconds"], 1), best_step=result.get("best_step"))
 
-# %% ../nbs/32_trial.ipynb #9e57e9bd
+# %% ../nbs/32_trial.ipynb #d729491e
 class _Measuring:
     "Measures a network on all held-out pictures when its training reaches a goal"
     def __init__(self, trial, test, model, curve):
@@ -108,7 +108,7 @@ class _Measuring:
         write_record(goal.path, row, probabilities, features)
         if self.curve: self.curve.measured(row["steps"], dict(test_accuracy=row["test_accuracy"]))
 
-# %% ../nbs/32_trial.ipynb #66050beb
+# %% ../nbs/32_trial.ipynb #da33a57c
 def run_trial(
     trial: Trial,
     images: ImageSet, # to train on
@@ -132,7 +132,7 @@ def run_trial(
     if curve: curve.close()
     trial.progress_file.unlink(missing_ok=True)
 
-# %% ../nbs/32_trial.ipynb #5f4d3f8d
+# %% ../nbs/32_trial.ipynb #af4c91a7
 def _regression(x, y, groups):
     "Fit logistic regression with the best of five strengths"
     from sklearn.linear_model import LogisticRegression
@@ -145,7 +145,7 @@ def _regression(x, y, groups):
     strengths = dict(logisticregression__C=np.logspace(-4, 0, 5))
     return GridSearchCV(plain, strengths, cv=StratifiedGroupKFold(folds)).fit(x, y, groups=groups)
 
-# %% ../nbs/32_trial.ipynb #1ccbda9a
+# %% ../nbs/32_trial.ipynb #c2b315a6
 def _encoded_once(images, path):
     "Read the pictures' ImageNet features from a file that the first to ask writes"
     with warnings.catch_warnings():
@@ -157,7 +157,7 @@ def _encoded_once(images, path):
                 write_atomic(path, buffer.getvalue())
     return np.load(path)
 
-# %% ../nbs/32_trial.ipynb #984619d8
+# %% ../nbs/32_trial.ipynb #ea470ebb
 def run_reference(
     trial: Trial, # its recipe is not used; all its goals get the same record
     images: ImageSet, # to fit on

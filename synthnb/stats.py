@@ -144,12 +144,12 @@ def replicates_needed(effect: float, sd: float, arms: int = 1, power: float = .8
 # %% ../nbs/42_stats.ipynb #694c47f0
 def too_few(
     replicates: int, 
-    arms: int # compared with the baseline, in every setting
+    comparisons: int # of an arm with the baseline, in all settings
 ) -> str: # empty if it is possible
     "A sentence where no arm could be found to help or hurt"
-    enough, least = math.ceil(math.log2(20 * arms)) + 1 if arms > 0 else 0, min(1., 2. ** (1 - replicates))
+    enough, least = math.ceil(math.log2(20 * comparisons)) + 1 if comparisons > 0 else 0, min(1., 2. ** (1 - replicates))
     if replicates >= enough: return ""
-    corrected = f" ({min(1., arms * least):.4g} with {arms} comparisons)" if arms > 1 else ""
+    corrected = f" ({min(1., comparisons * least):.4g} with {comparisons} comparisons)" if comparisons > 1 else ""
     return f"too few replicates to find that an arm helps or hurts: {replicates} pair{'s' * (replicates != 1)} cannot go below p = {least:.4g}{corrected}, {enough} can"
 
 # %% ../nbs/42_stats.ipynb #81956336

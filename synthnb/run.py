@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['read_config', 'Run']
 
-# %% ../nbs/40_run.ipynb #ed2fb100
+# %% ../nbs/40_run.ipynb #e40a5c42
 import json
 from itertools import product
 from pathlib import Path
@@ -21,7 +21,7 @@ from .files import BadSetting, NotFound, plural
 from .records import Layout, Record, arm_pictures
 from .report import report as write_report
 
-# %% ../nbs/40_run.ipynb #ab59a97b
+# %% ../nbs/40_run.ipynb #6b3391ef
 def read_config(folder: Path) -> dict:
     "Read the configuration of a run folder"
     path = Path(folder)/"config.json"
@@ -59,7 +59,7 @@ class Run:
         size = f"{arms} × {plural(layout.replicates, 'replicate')} × {settings}"
         return f"Run of {self.name or 'an experiment'}: {size}, {done} of {plural(whole, 'trial')} done"
 
-# %% ../nbs/40_run.ipynb #59577b1e
+# %% ../nbs/40_run.ipynb #54a86942
 @patch(as_prop=True)
 def out(self: Run) -> Path:
     "The run folder"
@@ -80,7 +80,7 @@ def unit(self: Run) -> str:
     "What budgets are counted in: steps, epochs or seconds"
     return self.config["unit"]
 
-# %% ../nbs/40_run.ipynb #b0765fba
+# %% ../nbs/40_run.ipynb #dcaf4fee
 @patch(as_prop=True)
 def arms(self: Run) -> list: # of str
     "Names of the arms, in order"
@@ -104,7 +104,7 @@ def study(self: Run) -> str: # empty where there is none
     path = self.folder/"study.toml"
     return path.read_text(encoding="utf-8") if path.exists() else ""
 
-# %% ../nbs/40_run.ipynb #0d3f5d80
+# %% ../nbs/40_run.ipynb #1026affb
 @patch
 def _done(self: Run): # yields Record
     "Go through the records that are there"
@@ -122,10 +122,10 @@ def trials(self: Run) -> pd.DataFrame:
     if self.config.get("patience"): columns.append("best_step")
     table = self.folder/"trials.csv"
     if not self._has_records() and table.exists():
-        return pd.read_csv(table, float_precision="round_trip").astype(dict(per_class=float))
+        return pd.read_csv(table).astype(dict(per_class=float))
     return pd.DataFrame([record.row for record in self._done()], columns=columns).astype(dict(per_class=float))
 
-# %% ../nbs/40_run.ipynb #3f95d44b
+# %% ../nbs/40_run.ipynb #45b028c3
 @patch
 def _answers(self: Run, record, test): # one row a held-out picture
     "What one network said of every held-out picture"
@@ -155,7 +155,7 @@ def test(self: Run) -> ImageSet:
     raise NotFound(f"there are no held-out pictures in {self.folder}; "
                    "run the experiment first, or copy the folder `test` too")
 
-# %% ../nbs/40_run.ipynb #f5ac2fbc
+# %% ../nbs/40_run.ipynb #ef92d5e5
 @patch(as_prop=True)
 def failures(self: Run) -> pd.DataFrame:
     "One row a training that failed when it was last tried: the error and its traceback"
@@ -163,7 +163,7 @@ def failures(self: Run) -> pd.DataFrame:
     columns = ["arm", "replicate", "per_class", "budgets", "error", "traceback"]
     return pd.DataFrame(found, columns=columns).astype(dict(per_class=float))
 
-# %% ../nbs/40_run.ipynb #64f9c19a
+# %% ../nbs/40_run.ipynb #7dd15b13
 @patch
 def _replicate_table(self: Run, replicate, per_class):
     "Pictures of one replicate, with paths from the run folder"
@@ -184,7 +184,7 @@ def manifest(self: Run) -> pd.DataFrame:
     held = held.assign(replicate=-1, per_class=np.nan, arms="", part="test", path="test/" + held.path)
     return pd.concat([held, *(self._replicate_table(*at) for at in made)], ignore_index=True)
 
-# %% ../nbs/40_run.ipynb #51a6b9e7
+# %% ../nbs/40_run.ipynb #e83566ce
 @patch
 def setting(self: Run, per_class: int = None, budget: float = None) -> tuple: # (per_class, budget)
     "Find a setting by what is said of it; the last of those that fit"
@@ -212,7 +212,7 @@ def pictures(self: Run,
     about = next(a for a in self.config["arms"] if a["name"] == arm)
     return arm_pictures(self.drawn(replicate, self.setting(per_class)[0]), arm, about.get("times", 1))
 
-# %% ../nbs/40_run.ipynb #0888b7a5
+# %% ../nbs/40_run.ipynb #bbcc0335
 @patch
 def features(self: Run, 
     arm: str, 
@@ -229,7 +229,7 @@ def features(self: Run,
     if self.layout.encoded.exists(): return np.load(self.layout.encoded)
     raise NotFound(f"{self.layout.encoded} is not there, and with it the features of {arm!r}")
 
-# %% ../nbs/40_run.ipynb #1b859ff5
+# %% ../nbs/40_run.ipynb #1fba9ef5
 @patch(as_prop=True)
 def _known_predictions(self: Run):
     "The predictions, or None where they were not copied"

@@ -6,7 +6,7 @@
 __all__ = ['reader', 'add_study_options', 'named_value', 'number_or_balance', 'make_parser', 'study_parameters', 'plan_in_words',
            'main']
 
-# %% ../nbs/51_app.ipynb #4f118807
+# %% ../nbs/51_app.ipynb #1cc1eeb6
 import argparse, json, sys, warnings
 from inspect import signature
 from pathlib import Path
@@ -23,7 +23,7 @@ from .styletransfer import StyleTransfer
 from .tracking import kind_in_words, kinds_of, load_mlflow, mirror, read_study
 from .workers import BACKENDS, quietly
 
-# %% ../nbs/51_app.ipynb #c7ce763d
+# %% ../nbs/51_app.ipynb #0b32f2fa
 def reader(
     kinds: tuple # types that a parameter may have, the single value's first
 ): # a function of a string
@@ -39,7 +39,7 @@ def reader(
         return values[0] if len(values) == 1 else values
     return read
 
-# %% ../nbs/51_app.ipynb #89082e07
+# %% ../nbs/51_app.ipynb #efc3bdaf
 _value_names = {int: "N", float: "X", str: "NAME"}
 
 def _option_of(parameter, said) -> dict: # for argparse
@@ -52,6 +52,7 @@ def _option_of(parameter, said) -> dict: # for argparse
     name = _value_names[kinds[0]] + (",…" if len(kinds) > 1 else "")
     return dict(type=reader(kinds), metavar=name, help=text)
 
+# %% ../nbs/51_app.ipynb #d6cf7ba6
 def add_study_options(parser: argparse.ArgumentParser):
     "Add an option for each parameter of `study` but `options`; what is not given is left to `study`"
     said = docments(study)
@@ -60,7 +61,7 @@ def add_study_options(parser: argparse.ArgumentParser):
         flag = "--" + name.replace("_", "-")
         parser.add_argument(flag, default=argparse.SUPPRESS, **_option_of(parameter, said[name]))
 
-# %% ../nbs/51_app.ipynb #9ecb273b
+# %% ../nbs/51_app.ipynb #d9b17bf6
 _with_help = "a parameter of the generator, as often as needed: --with strategy=both --with max_cost=2.5"
 
 def named_value(string: str) -> tuple: # name, value
@@ -72,21 +73,22 @@ def named_value(string: str) -> tuple: # name, value
     try: return name, json.loads(value)
     except ValueError: return name, value
 
+# %% ../nbs/51_app.ipynb #ac88ba9b
 def number_or_balance(string: str): # int or "balance"
     "Read how many pictures to make of each"
     if string == "balance": return string
     if not string.isdigit(): raise argparse.ArgumentTypeError(f"{string!r} is neither a number nor 'balance'")
     return int(string)
 
-# %% ../nbs/51_app.ipynb #0f8dbdaf
+# %% ../nbs/51_app.ipynb #f707f37a
 def _run_options(parser):
     parser.add_argument("file", nargs="?", metavar="study.toml",
         help="a file that says all this, such as every run leaves in its folder; options given besides come before it")
     add_study_options(parser)
     parser.add_argument("--with", type=named_value, action="append", default=[], dest="options", metavar="NAME=VALUE",
         help=_with_help)
-    parser.add_argument("--jobs", type=int, metavar="J", help="trials at a time (default: one a core for pictures up to "
-        "64 pixels, which keep no more than one busy, else 1)")
+    parser.add_argument("--jobs", type=int, metavar="J", 
+        help="trials at a time (default: one a core for pictures up to 64 pixels, which keep no more than one busy, else 1)")
     parser.add_argument("--backend", choices=list(BACKENDS), default="loky",
         help="where they run (default loky: processes of this machine)")
     parser.add_argument("--tensorboard", action="store_true",
@@ -94,7 +96,7 @@ def _run_options(parser):
     parser.add_argument("--mlflow", metavar="URI",
         help="copy the run to MLflow at its end: http://… or sqlite:///FILE")
 
-# %% ../nbs/51_app.ipynb #00c62409
+# %% ../nbs/51_app.ipynb #63f09abc
 def _making_options(parser, out):
     "Options of both commands that only make pictures"
     parser.add_argument("--out", default=out, metavar="DIR",
@@ -104,6 +106,7 @@ def _making_options(parser, out):
     parser.add_argument("--dry-run", action="store_true",
         help="say what would be made, and what it would cost, and make nothing")
 
+# %% ../nbs/51_app.ipynb #49d1d22c
 def _generate_options(parser):
     parser.add_argument("--data", required=True, metavar="FOLDER",
         help="a data set's name, or a folder with a folder for each class")
@@ -115,7 +118,7 @@ def _generate_options(parser):
         help="pictures to make of each (default 3), or balance: until no class is rarer than another")
     _making_options(parser, "synthnb-made")
 
-# %% ../nbs/51_app.ipynb #29ce7492
+# %% ../nbs/51_app.ipynb #ca4170d7
 def _stylize_options(parser):
     "Options of `synthnb stylize`; what is not given has the default of `StyleTransfer`"
     def add(flag, help, **options): parser.add_argument(flag, help=help, **options)
@@ -124,19 +127,19 @@ def _stylize_options(parser):
     add("--styles", "names of the bank, files of pictures, mixtures as in udnie+great_wave (default: the whole bank)",
         type=names, metavar="A,B,…")
     add("--strength", "0 (the picture's own style) to 1 (the painting's, default)", type=float, metavar="S")
-    add("--size", "longer side in the network; small ones give broad strokes (default: the copy's own, but at most 512)",
+    add("--size", "longer side in the network; small ones give broad strokes (default: the copy's own, at most 512)",
         type=int, metavar="PX")
     add("--output-size", "longer side of the copies (default: the pictures' own)", type=int, metavar="PX")
     add("--preserve-color", "take only light and dark from the style", action="store_true")
     add("--random", "a new style for each copy, drawn around those given", action="store_true")
-    add("--keep", "leave out styles that leave less than this share of an ImageNet network's belief in what the pictures "
-        "show", type=float, metavar="SHARE")
+    add("--keep", "leave out styles that leave less than this share of an ImageNet network's belief in what the "
+        "pictures show", type=float, metavar="SHARE")
     add("--hub", "Magenta's network from TensorFlow Hub, or the folder of a copy of it", metavar="ADDRESS")
     add("--as-published", "with --hub: prepare pictures as the study did", action="store_true")
     add("--n", "copies of each picture (default: one in each style; 3 with --random)", type=int, metavar="N")
     _making_options(parser, "synthnb-styled")
 
-# %% ../nbs/51_app.ipynb #34affaeb
+# %% ../nbs/51_app.ipynb #e8bdb2ea
 def _bench_options(parser):
     parser.add_argument("what", choices=["data", "style", "run"], help="data: odd files, near-duplicates, feeding the "
         "network, 100,000 files, in about six minutes and 1 GB of disk; style: speed, memory and faithfulness of style "
@@ -145,11 +148,12 @@ def _bench_options(parser):
     parser.add_argument("--quick", action="store_true",
         help="the same on little, in a minute: the figures mean nothing then")
 
+# %% ../nbs/51_app.ipynb #bfbd4a72
 _resumes = "The same command resumes where it was stopped."
 _commands = dict(
     run=(_run_options, "compare training with and without synthetic pictures",
-         "Compare training with and without synthetic pictures, on held-out real ones. With no options: on 1,797 scanned "
-         "digits, in some minutes. Several values with commas: each is tried."),
+         "Compare training with and without synthetic pictures, on held-out real ones. With no options: on 1,797 "
+         "scanned digits, in some minutes. Several values with commas: each is tried."),
     generate=(_generate_options, "make synthetic pictures from those of a data set",
          "Make pictures from the real ones of a data set; where it has a part for training, from that part only. "
          + _resumes),
@@ -161,7 +165,7 @@ _commands = dict(
     bench=(_bench_options, "measure what synthnb claims about itself",
          "Measure what synthnb claims about itself, on this machine."))
 
-# %% ../nbs/51_app.ipynb #14f554be
+# %% ../nbs/51_app.ipynb #6a4e7d39
 def make_parser() -> argparse.ArgumentParser:
     "Make the parser of the command `synthnb`"
     parser = argparse.ArgumentParser("synthnb", description="Do synthetic pictures help a classifier, and how sure can "
@@ -172,7 +176,7 @@ def make_parser() -> argparse.ArgumentParser:
         if add_options: add_options(command)
     return parser
 
-# %% ../nbs/51_app.ipynb #c48a9316
+# %% ../nbs/51_app.ipynb #091400dd
 def study_parameters(
     file: Path, # study.toml; None: none
     options: list, # (name, value) pairs for the generator
@@ -185,7 +189,7 @@ def study_parameters(
     if lengths & set(given): said = {k: v for k, v in said.items() if k not in lengths}
     return said | given | dict(options=said.get("options", {}) | dict(options))
 
-# %% ../nbs/51_app.ipynb #670d65c4
+# %% ../nbs/51_app.ipynb #8e36b5f4
 def plan_in_words(
     config: dict # of the run
 ) -> str:
@@ -198,26 +202,27 @@ def plan_in_words(
             f"{numbers(config[config['unit']])} {config['unit']} each; "
             f"{plural(config['real_n'], 'picture')} to draw {per_class} per class from, {config['test_n']:,} held out")
 
-# %% ../nbs/51_app.ipynb #1f40ebc4
+# %% ../nbs/51_app.ipynb #7e76b5c5
 def _print_comparison(run):
     "Print what a run says, and where its report lies"
     comparison = run.compare()
     if run.config["as_published"]: 
-        print("", "The study's own protocol; `published` is the accuracy on its training batches, and says nothing about "
-              "held-out pictures:", published(run.trials).round(3).to_string(index=False), sep="\n")
+        print("", "The study's own protocol; `published` is the accuracy on its training batches, and says nothing "
+              "about held-out pictures:", published(run.trials).round(3).to_string(index=False), sep="\n")
     print("", comparison.readable().to_string(index=False), "", sep="\n")
     if reach := comparison.reach(): print(reach)
     print(f"report: {run.report()}", f"trials: {run.folder/'trials.csv'}", sep="\n")
 
+# %% ../nbs/51_app.ipynb #e5976cac
 def _status_of(failures) -> int:
     "Say which trainings failed; the exit status"
     if not len(failures): return 0
     told = failures.assign(error=failures.error.str.slice(0, 200))[["arm", "replicate", "per_class", "error"]]
-    print(f"\n{plural(len(failures), 'training')} failed; the same command tries them again", told.to_string(index=False),
-        sep="\n", file=sys.stderr)
+    print(f"\n{plural(len(failures), 'training')} failed; the same command tries them again", file=sys.stderr)
+    print(told.to_string(index=False), file=sys.stderr)
     return 1
 
-# %% ../nbs/51_app.ipynb #226ae668
+# %% ../nbs/51_app.ipynb #39a145a6
 def _run(file, options, jobs, backend, tensorboard, mlflow, **given) -> int: # exit status
     if mlflow: load_mlflow() # or else its absence would be seen at the end of a long run
     experiment = study(**study_parameters(file, options, given))
@@ -233,7 +238,7 @@ def _run(file, options, jobs, backend, tensorboard, mlflow, **given) -> int: # e
     if mlflow: mirror(run, mlflow)
     return status
 
-# %% ../nbs/51_app.ipynb #fcbb5319
+# %% ../nbs/51_app.ipynb #f6764ca3
 def _to_vary(images) -> dict: # for `augment`'s `only`
     parts = dict(part="train") if "train" in set(images.kept.part) else {}
     return dict(origin="real") | parts
@@ -247,11 +252,12 @@ def _print_making(images, maker, n, out, seed, only_say):
     if hasattr(maker, "spent"): print("", maker.spent().round(2).to_string(), sep="\n")
     print("", made.counts().to_string(), f"\npictures: {out}", sep="\n")
 
+# %% ../nbs/51_app.ipynb #d0ade8ff
 def _generate(data, generator, options, n, out, seed, dry_run):
     check_out(out, data)
     _print_making(load(data), make_generator(generator, **dict(options)), n, out, seed, dry_run)
 
-# %% ../nbs/51_app.ipynb #1851db40
+# %% ../nbs/51_app.ipynb #f9e8fcc5
 def _data_or_folder(data) -> ImageSet:
     "Load a data set, or a plain folder of pictures"
     try: return load(data)
@@ -269,6 +275,7 @@ def _copies_of(maker, n):
     if n is not None: return n
     return 3 if maker.random else len(maker.styles)
 
+# %% ../nbs/51_app.ipynb #e0af6b14
 def _stylize(data, n, out, seed, dry_run, **options):
     check_out(out, data)
     maker = StyleTransfer(**{k: v for k, v in options.items() if v is not None})
@@ -281,7 +288,7 @@ def _stylize(data, n, out, seed, dry_run, **options):
         print(maker.shares.to_string(), end="\n\n")
     _print_making(images, maker, _copies_of(maker, n), out, seed, dry_run)
 
-# %% ../nbs/51_app.ipynb #7db90ab8
+# %% ../nbs/51_app.ipynb #98bc0227
 def _datasets():
     print(datasets().to_string(), "", "Also: tfds:NAME (any image classification set of TensorFlow Datasets), "
         "the address of an archive, an archive or a folder of your own.", sep="\n")
@@ -292,6 +299,7 @@ def _bench(what, quick):
 
 def _say(message, *_, **__): print(f"synthnb: {message}", file=sys.stderr)
 
+# %% ../nbs/51_app.ipynb #3caa8385
 def main(
     argv: list = None # the command line's words; None: those of this process
 ) -> int: # exit status: 0; 1 where trainings failed; 2 for what the user can fix; 130 when stopped

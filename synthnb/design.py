@@ -6,7 +6,7 @@
 __all__ = ['ARMS', 'CONTROLS', 'Arm', 'asked', 'study_arms', 'sweep', 'Design', 'design', 'number_of', 'described',
            'refuse_leaks', 'REFERENCE']
 
-# %% ../nbs/31_design.ipynb #da223b0c
+# %% ../nbs/31_design.ipynb #ac3b983c
 import json, math, re
 from dataclasses import dataclass, field, replace
 
@@ -22,10 +22,10 @@ from .model import Recipe
 from .stats import check_margin
 from .styletransfer import StyleTransfer
 
-# %% ../nbs/31_design.ipynb #f104ae47
+# %% ../nbs/31_design.ipynb #654ff70c
 _all_ = ["REFERENCE"]
 
-# %% ../nbs/31_design.ipynb #8fa24529
+# %% ../nbs/31_design.ipynb #ebc3e7ab
 @dataclass
 class Arm:
     "One way to make a training set out of the same real pictures"
@@ -37,7 +37,7 @@ class Arm:
     strong: bool = False # strong classic augmentation, see `Recipe`
     model: str = "cnn"   # `cnn`: the study's network; `imagenet`: logistic regression on ImageNet features
 
-# %% ../nbs/31_design.ipynb #cbc0542f
+# %% ../nbs/31_design.ipynb #be9396ab
 def asked(
     arm: Arm, 
     real: int # number of real pictures; or the labels of each, where an arm makes more of some labels
@@ -53,7 +53,7 @@ def asked(
         labels = [*labels, *made]
     return parts(counts, arm.share)
 
-# %% ../nbs/31_design.ipynb #ebfad5f0
+# %% ../nbs/31_design.ipynb #d636f53e
 ARMS = ("original", "generated", "stylized", "combined")
 CONTROLS = ("strong", "oversampled", "more_real")
 
@@ -74,7 +74,7 @@ def study_arms(
     if {"stylized", "combined"} & set(names): check_generator(style, n)
     return [arms[name] for name in names]
 
-# %% ../nbs/31_design.ipynb #d11d67d9
+# %% ../nbs/31_design.ipynb #72543a56
 def sweep(
     arm: Arm, # with makers
     share: list = (), # synthetic parts of each batch, 0..1
@@ -87,7 +87,7 @@ def sweep(
     many = [replace(arm, name=f"{arm.name}-x{k}", makers=[*first, (generator, k)]) for k in n]
     return mixed + many
 
-# %% ../nbs/31_design.ipynb #9544969d
+# %% ../nbs/31_design.ipynb #a1a16cfa
 def _check_arm(arm):
     "Raise `BadSetting` if one arm is impossible by itself"
     def is_list(value): return isinstance(value, (list, tuple))
@@ -99,6 +99,7 @@ def _check_arm(arm):
     if arm.share is not None and not 0 <= arm.share <= 1: 
         raise BadSetting(f"arm {arm.name!r}: share={arm.share:g} is the synthetic part of each batch, from 0 to 1")
 
+# %% ../nbs/31_design.ipynb #c5c2295b
 def _check_arms(arms):
     "Raise `BadSetting` if what is given is no list of possible arms"
     if not isinstance(arms, (list, tuple)) or not arms or not all(isinstance(a, Arm) for a in arms): 
@@ -106,7 +107,7 @@ def _check_arms(arms):
                          "'stylized'])")
     for arm in arms: _check_arm(arm)
 
-# %% ../nbs/31_design.ipynb #394774ab
+# %% ../nbs/31_design.ipynb #8edb7a53
 def _several(given, what) -> list:
     "Put a number, or several, in order"
     values, whole = np.atleast_1d(given).tolist(), what in ("per_class", "steps")
@@ -120,6 +121,7 @@ def _several(given, what) -> list:
         raise BadSetting(f"{what}={given}: give each number once")
     return sorted(values)
 
+# %% ../nbs/31_design.ipynb #4022248a
 def _budgets_of(steps, epochs, seconds) -> tuple: # unit, list of budgets
     "Tell what a training is measured in, and its budgets"
     given = {k: v for k, v in dict(epochs=epochs, seconds=seconds).items() if v is not None}
@@ -127,7 +129,7 @@ def _budgets_of(steps, epochs, seconds) -> tuple: # unit, list of budgets
     for unit, values in given.items(): return unit, _several(values, unit)
     return "steps", _several(steps, "steps")
 
-# %% ../nbs/31_design.ipynb #ec96ace6
+# %% ../nbs/31_design.ipynb #784b6fe4
 @dataclass
 class Design:
     "All that decides an experiment, apart from its pictures"
@@ -157,7 +159,7 @@ class Design:
         "All pairs of a number of real pictures and a budget"
         return [(number, budget) for number in self.numbers for budget in self.budgets]
 
-# %% ../nbs/31_design.ipynb #86812bad
+# %% ../nbs/31_design.ipynb #10da3baa
 @patch
 def _check_numbers(self: Design):
     for what, value in dict(replicates=self.replicates, batch=self.recipe.batch).items():
@@ -165,6 +167,7 @@ def _check_numbers(self: Design):
     if self.recipe.size < 32: 
         raise BadSetting(f"the network needs pictures of at least 32 pixels, not size={self.recipe.size}")
 
+# %% ../nbs/31_design.ipynb #a8b1f06e
 @patch
 def _check_stopping(self: Design):
     "A validation part and patience need each other"
@@ -179,7 +182,7 @@ def _check_stopping(self: Design):
         raise BadSetting(f"validation={validation} takes real pictures away from training so that it can stop by them; "
                          "say with patience when it is to stop")
 
-# %% ../nbs/31_design.ipynb #7f326bf1
+# %% ../nbs/31_design.ipynb #44462fa8
 @patch
 def _check_published(self: Design):
     if not self.recipe.as_published: return
@@ -187,16 +190,19 @@ def _check_published(self: Design):
         raise BadSetting("the study had neither strong augmentation nor patience nor shares; "
                          "leave these out, or as_published")
 
+# %% ../nbs/31_design.ipynb #3b66cdda
+_said_elsewhere = dict(steps="steps=… to the experiment", seconds="seconds=… to the experiment",
+    share="share=… to an arm",
+    strong="strong=True to an arm")
+
 @patch
 def _check_recipe(self: Design):
     "What a setting or an arm decides cannot be in the recipe too"
-    usual = Recipe()
-    where = dict(steps="steps=… to the experiment", seconds="seconds=… to the experiment", share="share=… to an arm", 
-        strong="strong=True to an arm")
-    for name, instead in where.items():
-        if getattr(self.recipe, name) != getattr(usual, name): 
+    for name, instead in _said_elsewhere.items():
+        if getattr(self.recipe, name) != getattr(Recipe(), name): 
             raise BadSetting(f"{name}={getattr(self.recipe, name)} in the recipe has no effect here; give {instead}")
 
+# %% ../nbs/31_design.ipynb #85b8dc7b
 @patch
 def _check_names(self: Design):
     "Each arm has a name of its own, and is possible beside the others"
@@ -216,7 +222,7 @@ def _check_names(self: Design):
             raise BadSetting(f"arm {arm.name!r} asks for {arm.more:g} times the real pictures, but all of them are "
                              "used already; say per_class")
 
-# %% ../nbs/31_design.ipynb #fecc7883
+# %% ../nbs/31_design.ipynb #30922cd8
 def design(
     arms: list, # of `Arm`
     per_class: int = None, # real pictures of each class that a replicate draws, or several such numbers; None: all
@@ -232,7 +238,7 @@ def design(
     if reference and REFERENCE not in [a.name for a in arms]: arms = [*arms, Arm(REFERENCE, model=REFERENCE)]
     return Design(list(arms), _several(per_class, "per_class"), unit, budgets, **others)
 
-# %% ../nbs/31_design.ipynb #87bcba31
+# %% ../nbs/31_design.ipynb #603b595e
 @patch(as_prop=True)
 def trained(self: Design) -> list: # of str
     "Names of the arms, without the reference"
@@ -244,6 +250,7 @@ def baseline(self: Design) -> str: # "original" or, where there is none, the fir
     if "original" in self.trained: return "original"
     return self.trained[0] if self.trained else ""
 
+# %% ../nbs/31_design.ipynb #812c1e54
 @patch(as_prop=True)
 def comparisons(self: Design) -> int:
     "How many comparisons share the chance of being wrong"
@@ -259,7 +266,7 @@ def comparisons(self: Design) -> int:
                              "or dicts of one or more of arm, per_class and budget")
     return sum(any(one.items() <= each.items() for one in wanted) for each in every)
 
-# %% ../nbs/31_design.ipynb #91e862a3
+# %% ../nbs/31_design.ipynb #577a2f03
 def _check_labels(real, test):
     "Raise `BadSetting` if these are not real pictures of the same two classes or more"
     if not real.labels: raise BadSetting("there are no usable pictures here; see items.reason for each file's fault")
@@ -274,16 +281,18 @@ def _check_labels(real, test):
             raise BadSetting(f"there are synthetic pictures among those given as `{name}`; "
                              f"give real ones only: {name}.only(origin='real')")
 
+# %% ../nbs/31_design.ipynb #5fd49d43
 def number_of(per_class: int, more: float) -> int:
     "Number of real pictures of each class that an arm with the factor `more` has"
     return max(1, round(per_class * more))
 
-# %% ../nbs/31_design.ipynb #ebd872c1
+# %% ../nbs/31_design.ipynb #54a2a1ad
 def described(generator, n) -> dict: # JSON-able
     "Describe a generator and its number of copies as the run's configuration does"
     check_generator(generator, n)
     return dict(generator=generator.name, params=getattr(generator, "params", {}), n=n)
 
+# %% ../nbs/31_design.ipynb #a51e20db
 def _check_makers(arms, test):
     "Raise if generators cannot be told apart, are fitted already, or were given held-out pictures"
     known = {}
@@ -299,7 +308,7 @@ def _check_makers(arms, test):
                              "give a new one: every replicate fits it on its own")
         refuse_shown(generator, test)
 
-# %% ../nbs/31_design.ipynb #2fd765fe
+# %% ../nbs/31_design.ipynb #a510e9d0
 def refuse_leaks(
     train: ImageSet, 
     test: ImageSet, 
@@ -312,6 +321,7 @@ def refuse_leaks(
     raise LeakError(f"{len(found)} of the pictures to train on show what is held out ({first}); "
                     "leave them out: real.apart(test)")
 
+# %% ../nbs/31_design.ipynb #e45f51d0
 @patch
 def check(self: Design, real: ImageSet, test: ImageSet):
     "Raise if the design cannot be carried out with these pictures"
@@ -321,7 +331,7 @@ def check(self: Design, real: ImageSet, test: ImageSet):
     _check_makers(self.arms, test)
     refuse_leaks(real, test, near=True)
 
-# %% ../nbs/31_design.ipynb #3234d754
+# %% ../nbs/31_design.ipynb #912b9e07
 def _one_or_several(values): return values if len(values) > 1 else values[0]
 
 @patch

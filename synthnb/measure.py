@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['field', 'folder_of', 'in_turns', 'timed', 'peak_megabytes', 'start', 'alone']
 
-# %% ../nbs/52_measure.ipynb #52cc5bba
+# %% ../nbs/52_measure.ipynb #16eef9c2
 import json, re, subprocess, sys, time
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,13 +14,13 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-# %% ../nbs/52_measure.ipynb #da205670
+# %% ../nbs/52_measure.ipynb #3ef644ad
 def field(seed: int, width: int = 192, height: int = 144) -> Image.Image:
     "Draw a picture of nothing, its own for each `seed`"
     grid = np.random.default_rng(seed).integers(0, 256, (7, 9, 3), np.uint8)
     return Image.fromarray(grid).resize((width, height), Image.BICUBIC)
 
-# %% ../nbs/52_measure.ipynb #28ad8e15
+# %% ../nbs/52_measure.ipynb #b33f091e
 def folder_of(
     root: Path, 
     n: int, # pictures
@@ -35,7 +35,7 @@ def folder_of(
     (root/"made").touch()
     return root
 
-# %% ../nbs/52_measure.ipynb #3ca0e41e
+# %% ../nbs/52_measure.ipynb #f4a3abfa
 def in_turns(
     ways: dict, # name: a function to call
     rounds: int # those that count; one more, the first, warms up
@@ -57,7 +57,7 @@ def timed(times: dict, what: str):
     yield
     times[what] = round(time.perf_counter() - start, 2)
 
-# %% ../nbs/52_measure.ipynb #5c8a954f
+# %% ../nbs/52_measure.ipynb #f999f162
 def peak_megabytes() -> float:
     "Peak memory of this process; Linux counts in `ru_maxrss` what its parent had, too"
     status = Path("/proc/self/status")
@@ -69,22 +69,25 @@ _code = """import json, sys
 from importlib import import_module
 from synthnb.measure import peak_megabytes
 module, function, arguments = json.loads(sys.argv[1])
-out = getattr(import_module(module), function)(*arguments)
-print('\\\\n' + json.dumps([out, peak_megabytes()]))"""
+out = getattr(import_module(f"synthnb.{module}"), function)(*arguments)
+print("\\n" + json.dumps([out, peak_megabytes()]))"""
 
 def start(
-    function, # of a module of synthnb
+    function: str, # with its module: "files.seeded"
     *arguments # what JSON can say, and paths
 ) -> subprocess.Popen:
-    "Call a function in a process of its own"
-    told = [function.__module__, function.__name__, [str(a) if isinstance(a, Path) else a for a in arguments]]
+    "Call a function of synthnb in a process of its own"
+    told = [*function.split("."), [str(a) if isinstance(a, Path) else a for a in arguments]]
     return subprocess.Popen([sys.executable, "-W", "ignore", "-c", _code, json.dumps(told)],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
-# %% ../nbs/52_measure.ipynb #56b47e0a
-def alone(function, *arguments) -> list: # what the function returns, and its process's peak memory in megabytes
-    "Call a function in a process of its own, and wait for it"
+# %% ../nbs/52_measure.ipynb #29401c9c
+def alone(
+    function: str, # with its module
+    *arguments # what JSON can say, and paths
+) -> list: # what the function returns, and its process's peak memory in megabytes
+    "Call a function of synthnb in a process of its own, and wait for it"
     process = start(function, *arguments)
     said, errors = process.communicate()
-    if process.returncode: raise RuntimeError(f"{function.__name__} failed: {errors[-2000:]}")
+    if process.returncode: raise RuntimeError(f"{function} failed: {errors[-2000:]}")
     return json.loads(said.splitlines()[-1])

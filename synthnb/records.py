@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['listed', 'Layout', 'write_record', 'Record', 'arm_pictures']
 
-# %% ../nbs/47_records.ipynb #bf3f7275
+# %% ../nbs/47_records.ipynb #d4a9e500
 import io, json, zipfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,12 +17,12 @@ from fastcore.basics import patch
 from .data import ImageSet
 from .files import BadSetting, write_atomic
 
-# %% ../nbs/47_records.ipynb #657890a8
+# %% ../nbs/47_records.ipynb #a184ed6c
 def listed(value) -> list:
     "Give a list as it is, and a single value as a list of one"
     return list(value) if isinstance(value, (list, tuple)) else [value]
 
-# %% ../nbs/47_records.ipynb #2eb282be
+# %% ../nbs/47_records.ipynb #55231959
 @dataclass(frozen=True)
 class Layout:
     "Names of the files in a run folder"
@@ -47,7 +47,7 @@ class Layout:
         "All pairs of a number of real pictures and a budget"
         return [(number, budget) for number in self.numbers for budget in self.budgets]
 
-# %% ../nbs/47_records.ipynb #617c28c3
+# %% ../nbs/47_records.ipynb #e448eb15
 @patch
 def varied(self: Layout, per_class: int, budget: float = None) -> list: # strings
     "Parts of a file name that tell a setting from the others"
@@ -60,13 +60,13 @@ def replicate(self: Layout, replicate: int, per_class: int) -> Path:
     "Folder of the pictures that a replicate trains on"
     return self.folder/"pictures"/"-".join([*self.varied(per_class), f"replicate-{replicate}"])
 
-# %% ../nbs/47_records.ipynb #51a9f55a
+# %% ../nbs/47_records.ipynb #cf4f3047
 @patch
 def record(self: Layout, arm: str, replicate: int, per_class: int, budget: float) -> Path:
     "File of one trial"
     return self.folder/"trials"/("-".join([arm, *self.varied(per_class, budget), str(replicate)]) + ".npz")
 
-# %% ../nbs/47_records.ipynb #79409244
+# %% ../nbs/47_records.ipynb #8b65083b
 @patch(as_prop=True)
 def test(self: Layout) -> Path:
     "Folder of the held-out pictures"
@@ -77,7 +77,7 @@ def encoded(self: Layout) -> Path:
     "File of the held-out pictures' ImageNet features, float32 [test_n, 1280]"
     return self.test/"imagenet.npy"
 
-# %% ../nbs/47_records.ipynb #06f297e6
+# %% ../nbs/47_records.ipynb #8e2085bc
 @patch
 def records(self: Layout): # yields (arm, replicate, per_class, budget, path)
     "Go through all trials that the run is to have, by setting, replicate and arm"
@@ -86,7 +86,7 @@ def records(self: Layout): # yields (arm, replicate, per_class, budget, path)
             for arm in self.arms:
                 yield arm, replicate, per_class, budget, self.record(arm, replicate, per_class, budget)
 
-# %% ../nbs/47_records.ipynb #edd6574a
+# %% ../nbs/47_records.ipynb #8a88fe16
 def write_record(
     path: Path,
     row: dict, # what the table of trials says of it
@@ -98,7 +98,7 @@ def write_record(
     np.savez_compressed(buffer, row=json.dumps(row), probabilities=probabilities, **own)
     write_atomic(path, buffer.getvalue())
 
-# %% ../nbs/47_records.ipynb #aee4d2dc
+# %% ../nbs/47_records.ipynb #f8830a1a
 @dataclass(frozen=True)
 class Record:
     "One trial, read from its file; each part is read when it is asked for"
@@ -121,7 +121,7 @@ class Record:
     @property
     def features(self) -> np.ndarray: return self._part("features")
 
-# %% ../nbs/47_records.ipynb #93bacd92
+# %% ../nbs/47_records.ipynb #8e98491b
 def arm_pictures(
     drawn: ImageSet, # the pictures of a replicate, with the column `arms`
     name: str, # of the arm

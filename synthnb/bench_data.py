@@ -6,7 +6,7 @@
 __all__ = ['odd_files', 'bad_files', 'zoo', 'found_in_zoo', 'leaks', 'throughput', 'time_folder', 'write_rows', 'time_rows',
            'scale', 'train_some', 'memory', 'data']
 
-# %% ../nbs/53_bench_data.ipynb #190e4e9e
+# %% ../nbs/53_bench_data.ipynb #26e0b8b0
 import io, os, struct, sys, tempfile, time, warnings, zlib
 from contextlib import contextmanager
 from functools import partial
@@ -20,7 +20,7 @@ from .data import ImageSet
 from .duplicates import planted
 from .measure import alone, field, folder_of, in_turns, timed
 
-# %% ../nbs/53_bench_data.ipynb #c7eb58a7
+# %% ../nbs/53_bench_data.ipynb #8b02fb37
 def _saved_as(im, kind, **options) -> bytes:
     "A picture as a file"
     buffer = io.BytesIO()
@@ -45,7 +45,7 @@ def _odd_pngs(im): # name: bytes
         "moving.png": _saved_as(im, "PNG", **moving),
         "see-through palette.png": _saved_as(im.quantize(8), "PNG", transparency=0)}
 
-# %% ../nbs/53_bench_data.ipynb #2f585891
+# %% ../nbs/53_bench_data.ipynb #fe2455d7
 def _odd_others(im): # name: bytes
     grey, few = im.convert("L"), im.quantize(64)
     deep = Image.fromarray(np.asarray(grey).astype(np.uint16) * 257)
@@ -66,7 +66,7 @@ def odd_files(im: Image.Image) -> dict: # name: bytes
     named = {name: _saved_as(im, "PNG") for name in _odd_names}
     return _odd_jpegs(im) | _odd_pngs(im) | _odd_others(im) | named
 
-# %% ../nbs/53_bench_data.ipynb #250994c9
+# %% ../nbs/53_bench_data.ipynb #03288918
 def _png_of(width, height, body=b""):
     "A PNG with any header"
     def chunk(kind, data): return struct.pack(">I", len(data)) + kind + data + struct.pack(">I",
@@ -81,7 +81,7 @@ _no_pictures = {"page.jpg": b"<!doctype html><title>404</title>", "note.png": b"
     "head.png": b"\x89PNG\r\n\x1a\n", "table.csv": b"a,b\n1,2\n", "no frames.gif": b"GIF89a\1\0\1\0\0\0\0;",
     "nothing in it.png": _png_of(0, 0)}
 
-# %% ../nbs/53_bench_data.ipynb #880c6cbe
+# %% ../nbs/53_bench_data.ipynb #9c09bcc7
 def bad_files(im: Image.Image): # yields (problem, name, bytes)
     "Make files that cannot be used, with what is wrong with each"
     suffixes = dict(JPEG="jpg", PNG="png", GIF="gif", WEBP="webp", TIFF="tif", BMP="bmp")
@@ -97,7 +97,7 @@ def bad_files(im: Image.Image): # yields (problem, name, bytes)
         yield "too small", f"{name}.png", _saved_as(im.resize(size), "PNG")
     yield "damaged", "bad pixels.png", _png_of(64, 48, b"x\x9c" + b"\xff" * 200)
 
-# %% ../nbs/53_bench_data.ipynb #a238676e
+# %% ../nbs/53_bench_data.ipynb #95ad000e
 def zoo(root: Path) -> dict: # path below `root`: the problem that has to be found, "" for none, None for litter
     "Make a folder of malformed and odd files"
     root, im, wanted = Path(root), field(1, 96, 64), {}
@@ -118,7 +118,7 @@ def zoo(root: Path) -> dict: # path below `root`: the problem that has to be fou
     os.mkfifo(root/"animals"/"pipe.png")
     return wanted | {"animals/pipe.png": "unreadable"}
 
-# %% ../nbs/53_bench_data.ipynb #c353ecea
+# %% ../nbs/53_bench_data.ipynb #0c13b345
 def found_in_zoo() -> pd.DataFrame:
     "Count the zoo's files by problem, and those that get the name that they should"
     with tempfile.TemporaryDirectory() as tmp, warnings.catch_warnings():
@@ -128,7 +128,7 @@ def found_in_zoo() -> pd.DataFrame:
     right = (wanted == found.reindex(wanted.index)).groupby(wanted.replace("", "none")).agg(["size", "sum"])
     return right.set_axis(["files", "found"], axis=1).rename_axis("problem")
 
-# %% ../nbs/53_bench_data.ipynb #a0a1cae2
+# %% ../nbs/53_bench_data.ipynb #93efa6ee
 def leaks(
     quick: bool = False # 200 pictures, not 2,000
 ) -> pd.DataFrame: # recall by kind of change, and the false groups in 1,000 pictures
@@ -140,7 +140,7 @@ def leaks(
     rate = round(1000 * len(false) / len(pictures), 1)
     return table.assign(**{"false groups in 1,000": [""] * (len(table) - 1) + [rate]})
 
-# %% ../nbs/53_bench_data.ipynb #65bffe61
+# %% ../nbs/53_bench_data.ipynb #dd0adbe9
 def _feeds(images, size, steps): # name: data
     "The same training fed in three ways"
     import tensorflow as tf
@@ -166,7 +166,7 @@ def throughput(
     ratio = took.rdiv(took["a constant batch"], axis=0).median().round(3)
     return pd.DataFrame({"pictures a second": (32 * steps / took).median().round(1), "of a constant batch": ratio})
 
-# %% ../nbs/53_bench_data.ipynb #66f82daf
+# %% ../nbs/53_bench_data.ipynb #be0a596d
 def _time_draws(images, times):
     with timed(times, "split"): rest, test = images.split(.2)
     with timed(times, "sample"): rest.sample(max(1, len(rest) // 20 // len(rest.labels)))
@@ -182,7 +182,7 @@ def time_folder(root: str) -> dict: # seconds
     with timed(times, "open it"): ImageSet.open(root)
     return times
 
-# %% ../nbs/53_bench_data.ipynb #c384ef89
+# %% ../nbs/53_bench_data.ipynb #bd030ab3
 def write_rows(path: str, n: int):
     "Write a manifest of `n` rows, without the files"
     sha = pd.Series(np.random.default_rng(0).integers(0, 2**63, n)).map("{:064x}".format)
@@ -198,7 +198,7 @@ def time_rows(path: str) -> dict: # seconds
     _time_draws(images, times)
     return times
 
-# %% ../nbs/53_bench_data.ipynb #10c0fe4e
+# %% ../nbs/53_bench_data.ipynb #0ab4b551
 def scale(
     n: int = 100_000, # small JPEGs in a folder
     rows: int = 1_000_000, # of a manifest
@@ -225,7 +225,7 @@ def _own_cache(folder):
         os.environ.pop("SYNTHNB_CACHE")
         if before: os.environ["SYNTHNB_CACHE"] = before
 
-# %% ../nbs/53_bench_data.ipynb #44dcd17a
+# %% ../nbs/53_bench_data.ipynb #af09888b
 def train_some(root: str, n: int, steps: int, size: int) -> int:
     "Train on `n` pictures, decoded to disk"
     from synthnb.model import cnn
@@ -248,7 +248,7 @@ def memory(
         found = {f"{n:,} pictures": alone("bench_data.train_some", folder, n, steps, size) for n in (few, many)}
     return pd.DataFrame(found, ["steps", "peak MB"]).T.round()
 
-# %% ../nbs/53_bench_data.ipynb #898d3276
+# %% ../nbs/53_bench_data.ipynb #58b64258
 def data(
     quick: bool = False # on little, to see that it works; the figures mean nothing then
 ): # yields (title, table)

@@ -6,7 +6,7 @@
 __all__ = ['Outcome', 'stated_wait', 'without_keys', 'Called', 'judge', 'Faulty', 'read_body', 'bounded', 'without_login',
            'open_picture', 'picture_in', 'parsed']
 
-# %% ../nbs/14c_answers.ipynb #00705f10
+# %% ../nbs/14c_answers.ipynb #f4cd777c
 import base64, json, re, time
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -17,7 +17,7 @@ from PIL import Image
 
 from .files import BadImage, BadSetting, NotFound, SynthnbError, read_image
 
-# %% ../nbs/14c_answers.ipynb #5a76ce7e
+# %% ../nbs/14c_answers.ipynb #642f2843
 @dataclass
 class Outcome:
     "What came of one request"
@@ -33,7 +33,7 @@ class Outcome:
     busy: bool = False # the server is busy, so no other request should go out before that
     stop: SynthnbError = None # to be raised, since every further request would meet it too
 
-# %% ../nbs/14c_answers.ipynb #3d83f59d
+# %% ../nbs/14c_answers.ipynb #9288a1e4
 def _retry_after(headers):
     "Seconds from now, as the two headers for that say; None: they do not"
     after = headers.get("retry-after", "")
@@ -44,7 +44,7 @@ def _retry_after(headers):
         return (parsedate_to_datetime(after) - datetime.now(timezone.utc)).total_seconds()
     except (ValueError, TypeError): return None
 
-# %% ../nbs/14c_answers.ipynb #8da208ec
+# %% ../nbs/14c_answers.ipynb #2b3db890
 _seconds = dict(ms=.001, s=1, m=60, h=3600, d=86400)
 
 def stated_wait(
@@ -58,7 +58,7 @@ def stated_wait(
     parts = [re.findall(r"([\d.]+)(ms|s|m|h|d)", reset) for reset in resets]
     return max((sum(float(value) * _seconds[unit] for value, unit in part) for part in parts), default=None)
 
-# %% ../nbs/14c_answers.ipynb #de361239
+# %% ../nbs/14c_answers.ipynb #96846bd4
 def without_keys(
     text: str,
     keys=() # strings that must not show; None and "none" are no keys
@@ -69,7 +69,7 @@ def without_keys(
         if key and key != "none": text = text.replace(key, "…")
     return " ".join(re.sub(r"sk-[\w*-]+", "sk-…", text).split())[:200]
 
-# %% ../nbs/14c_answers.ipynb #86aa6ac0
+# %% ../nbs/14c_answers.ipynb #aba4b391
 _no_money = {"insufficient_quota", "billing_hard_limit_reached", "billing_not_active"}
 
 @dataclass
@@ -92,7 +92,7 @@ def _end_of_run(error, said, called):
         return NotFound(f"{host} has no model {called.model!r}, or no images/{called.endpoint} ({said}); "
                         "choose another model or strategy")
 
-# %% ../nbs/14c_answers.ipynb #dd61a970
+# %% ../nbs/14c_answers.ipynb #eecb210e
 _refusals = {"moderation_blocked", "content_policy_violation", "content_filter"}
 _maybe_billed = (408, 504, 524)
 
@@ -116,10 +116,10 @@ def judge(
             out.stop = BadSetting(f"{called.host} asks to wait for {out.wait:.0f} seconds; run again then")
     elif not called.answered:
         out.stop = BadSetting(f"{called.host} does not take such a request (status {status}: {said}); "
-                              "change the setting that it names")
+                              "change the parameter that it names")
     return out
 
-# %% ../nbs/14c_answers.ipynb #2cafd4f9
+# %% ../nbs/14c_answers.ipynb #394aa2e8
 _most_bytes = 64 * 2**20
 
 class Faulty(Exception): "An answer that is not what it should be"
@@ -136,7 +136,7 @@ def read_body(
         if time.monotonic() > end: raise Faulty(f"the answer took over {seconds:g} seconds")
     return bytes(got)
 
-# %% ../nbs/14c_answers.ipynb #60b3e2a9
+# %% ../nbs/14c_answers.ipynb #a3be56db
 def bounded(
     seconds: float # that a response may take
 ): # a response hook for an httpx2 client
@@ -153,12 +153,12 @@ def bounded(
     def hook(response): response.stream = Bounded(response.stream)
     return hook
 
-# %% ../nbs/14c_answers.ipynb #a78bb999
+# %% ../nbs/14c_answers.ipynb #99f86b02
 def without_login(url: str) -> str: 
     "Take name and password out of an address"
     return re.sub(r"//[^/]*@", "//", url)
 
-# %% ../nbs/14c_answers.ipynb #f9a8363f
+# %% ../nbs/14c_answers.ipynb #8e8afc08
 def _fetch(url, base_url, timeout):
     "The bytes at an address that the server gave"
     import httpx2
@@ -172,7 +172,7 @@ def _fetch(url, base_url, timeout):
             raise Faulty(f"the picture's address answered with status {response.status_code}")
         return read_body(response.iter_bytes(), timeout)
 
-# %% ../nbs/14c_answers.ipynb #724b984b
+# %% ../nbs/14c_answers.ipynb #b26f4a32
 _most_pixels = 2**24
 
 class _Bytes(bytes):
@@ -184,7 +184,7 @@ def open_picture(picture: bytes) -> Image.Image: # RGB
     "Open a picture from an answer's bytes; raises `BadImage`"
     return read_image(_Bytes(picture), _most_pixels)
 
-# %% ../nbs/14c_answers.ipynb #444f4bac
+# %% ../nbs/14c_answers.ipynb #6e1ffa21
 def picture_in(
     item: dict, # one of the answer's `data`
     base_url: str, # of the server
@@ -201,7 +201,7 @@ def picture_in(
     except BadImage as e: raise Faulty(f"the answer is {e.problem} ({e.detail})") from None
     return found
 
-# %% ../nbs/14c_answers.ipynb #527304c7
+# %% ../nbs/14c_answers.ipynb #9542c333
 def parsed(body: bytes) -> dict:
     "Parse an answer's body; raises `Faulty` where it is no JSON object"
     try: answer = json.loads(body)

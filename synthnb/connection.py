@@ -5,8 +5,8 @@
 # %% auto #0
 __all__ = ['OFFICIAL', 'ENDPOINTS', 'sendable', 'smallest_size', 'ImageRequest', 'key_for', 'Connection']
 
-# %% ../nbs/14b_connection.ipynb #cca102eb
-import hashlib, io, json, os, re, threading, warnings
+# %% ../nbs/14b_connection.ipynb #b5143c70
+import hashlib, io, json, os, threading, warnings
 from dataclasses import dataclass, field
 from datetime import date
 from functools import cached_property
@@ -19,7 +19,7 @@ from .answers import Called, Faulty, Outcome, bounded, judge, parsed, picture_in
 from .files import BadSetting, NotFound, seeded
 from .ledger import cost, tokens
 
-# %% ../nbs/14b_connection.ipynb #825490fd
+# %% ../nbs/14b_connection.ipynb #5bb4ffd6
 _most_side = 2048
 
 def sendable(
@@ -34,7 +34,7 @@ def sendable(
     image.save(file, "PNG", compress_level=3)
     return file.getvalue()
 
-# %% ../nbs/14b_connection.ipynb #13e31f3c
+# %% ../nbs/14b_connection.ipynb #bc77da05
 def _multiple_of_16(length): return int(-(-length // 16) * 16)
 
 def smallest_size(width: int, height: int) -> str: # as in 1024x1024
@@ -44,7 +44,7 @@ def smallest_size(width: int, height: int) -> str: # as in 1024x1024
     wide = _multiple_of_16(max(655_360 / high, high / 3))
     return f"{min(wide, 3*high)}x{high}"
 
-# %% ../nbs/14b_connection.ipynb #9ab6bc44
+# %% ../nbs/14b_connection.ipynb #26dbba78
 @dataclass
 class ImageRequest:
     "What is sent for the variations of one picture"
@@ -70,7 +70,7 @@ class ImageRequest:
         if "seed" not in self.extra: return dict(self.extra)
         return dict(self.extra, seed=seeded(self.extra["seed"], self.identity[-1], k))
 
-# %% ../nbs/14b_connection.ipynb #ec9758c5
+# %% ../nbs/14b_connection.ipynb #0962dd2f
 OFFICIAL = "https://api.openai.com/v1"
 _loopback = {"localhost", "127.0.0.1", "::1"}
 
@@ -88,7 +88,7 @@ def key_for(
         raise BadSetting("the key has characters in it that no key has; copy it anew, into OPENAI_API_KEY or api_key")
     return found or "none"
 
-# %% ../nbs/14b_connection.ipynb #5eb56745
+# %% ../nbs/14b_connection.ipynb #9f4db190
 ENDPOINTS = dict(label="generations", image="variations", both="edits")
 
 class Connection:
@@ -108,7 +108,7 @@ class Connection:
     @property
     def host(self) -> str: return urlsplit(self.base_url).netloc
 
-# %% ../nbs/14b_connection.ipynb #a91862fa
+# %% ../nbs/14b_connection.ipynb #d27503b2
 @patch
 def _client(self: Connection):
     "The client, made when it is first needed"
@@ -121,7 +121,7 @@ def _client(self: Connection):
                                          max_retries=0, timeout=self.timeout, http_client=http)
         return self._opened
 
-# %% ../nbs/14b_connection.ipynb #adee4690
+# %% ../nbs/14b_connection.ipynb #5ba3d067
 @patch
 def send(self: Connection,
     request: ImageRequest, 
@@ -135,7 +135,7 @@ def send(self: Connection,
     call = dict(label=images.generate, image=images.create_variation, both=images.edit)[self.strategy]
     return call(**body, extra_body=request.extra_of(k) or None, extra_headers={"X-Client-Request-Id": id})
 
-# %% ../nbs/14b_connection.ipynb #1fb3d83d
+# %% ../nbs/14b_connection.ipynb #de8a50ef
 @patch
 def clean(self: Connection, text: str) -> str:
     "Shorten what a server said, without keys"
@@ -146,7 +146,7 @@ def _judge(self: Connection, error) -> Outcome:
     keys = self._api_key, os.environ.get("OPENAI_API_KEY")
     return judge(error, Called(self.host, self.model, ENDPOINTS[self.strategy], keys, self.answered))
 
-# %% ../nbs/14b_connection.ipynb #ed5b07c0
+# %% ../nbs/14b_connection.ipynb #2ed4a32c
 @patch
 def _about_model(self: Connection) -> dict:
     "What the server says of the model; {}: nothing"
@@ -163,7 +163,7 @@ def _about_model(self: Connection) -> dict:
     if stop: raise stop # here, and not in `except`: the client's error, which it would drag along, holds the key
     return about if isinstance(about, dict) else {}
 
-# %% ../nbs/14b_connection.ipynb #a6d0ae0b
+# %% ../nbs/14b_connection.ipynb #2fb42cb6
 def _warn_of_end(model, end):
     "Warn sixty days before a model ends, and raise once it has"
     try: left = (date.fromisoformat(end[:10]) - date.today()).days
@@ -178,7 +178,7 @@ def look_up(self: Connection):
     "Ask the server for the model; raises `NotFound` or `BadSetting` where no request can succeed"
     _warn_of_end(self.model, self._about_model().get("shutdown_date"))
 
-# %% ../nbs/14b_connection.ipynb #b0744ce5
+# %% ../nbs/14b_connection.ipynb #4c40f559
 @patch
 def _exchange(self: Connection, request, k, id, prices, out):
     "Send a request, and fill the outcome with the answer as far as it comes"
@@ -194,14 +194,14 @@ def _exchange(self: Connection, request, k, id, prices, out):
     out.revised_prompt = str(item.get("revised_prompt") or "")[:2000]
     out.event = "answered"
 
-# %% ../nbs/14b_connection.ipynb #faa1bcbc
+# %% ../nbs/14b_connection.ipynb #fbee62c0
 def _never_left(error):
     "Whether a request was not sent at all"
     import httpx2
     kinds = httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.LocalProtocolError, httpx2.UnsupportedProtocol
     return isinstance(error.__cause__, kinds)
 
-# %% ../nbs/14b_connection.ipynb #41845907
+# %% ../nbs/14b_connection.ipynb #20131f08
 @patch
 def once(self: Connection, 
     request: ImageRequest, 
@@ -222,5 +222,5 @@ def once(self: Connection,
     except Faulty as e: out.reason = self.clean(str(e))
     except UnicodeEncodeError as e:
         out.cost, out.reason = 0., f"the request cannot be written ({e.reason})"
-        out.stop = BadSetting(f"{out.reason}; look for odd characters in the settings")
+        out.stop = BadSetting(f"{out.reason}; look for odd characters in the parameters")
     return out

@@ -6,7 +6,7 @@
 __all__ = ['PRICES', 'tokens', 'cost', 'most', 'Answer', 'answer_file', 'keep_answer', 'find_answer', 'Ledger', 'MaxCost',
            'journal_fields', 'totals']
 
-# %% ../nbs/15_ledger.ipynb #81a5eadf
+# %% ../nbs/15_ledger.ipynb #0c97b792
 import json, os, re, threading, uuid
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ from fastcore.basics import patch
 
 from .files import BadSetting, Unfinished, plural, write_atomic
 
-# %% ../nbs/15_ledger.ipynb #9de4495c
+# %% ../nbs/15_ledger.ipynb #0975d82e
 def tokens(
     usage: dict # an answer's `usage`, as the server sent it
 ) -> dict: # tokens of `text` and `image` that were sent, and of `output`; None: the answer does not say
@@ -31,12 +31,12 @@ def tokens(
     except (TypeError, ValueError, KeyError, AttributeError, OverflowError): return None
     return counts if min(counts.values()) >= 0 else None
 
-# %% ../nbs/15_ledger.ipynb #20a74806
+# %% ../nbs/15_ledger.ipynb #81f54c14
 _openai_dollars = dict(text=5., image=8., output=30.) # for a million tokens, November 2026
 PRICES = {model: _openai_dollars for model in (
     "gpt-image-2", "gpt-image-2.5-flare", "gpt-image-2.5-sunburst", "gpt-image-2.6-flare", "gpt-image-2.6-sunburst")}
 
-# %% ../nbs/15_ledger.ipynb #9c71a2e1
+# %% ../nbs/15_ledger.ipynb #9af7dea8
 def cost(
     counts: dict, # as `tokens` gives them, or None
     prices: dict # dollars for a million tokens: `text`, `image`, `output`; or for a `picture`; None: not known
@@ -47,7 +47,7 @@ def cost(
     if not counts: return None
     return sum(prices[kind] * count for kind, count in counts.items()) / 1e6
 
-# %% ../nbs/15_ledger.ipynb #5af82042
+# %% ../nbs/15_ledger.ipynb #415db3b6
 _reserved_tokens = 8000 # for a picture of up to a megapixel
 
 def most(
@@ -65,7 +65,7 @@ def most(
     pictures = _reserved_tokens * (prices["image"] * sent + prices["output"] * megapixels)
     return (prices["text"] * (200 + len(prompt.encode())) + pictures) / 1e6
 
-# %% ../nbs/15_ledger.ipynb #29cee120
+# %% ../nbs/15_ledger.ipynb #31318a42
 class Answer(NamedTuple):
     "What a server answered to one request"
     picture: bytes # of a file; b"": refused
@@ -75,7 +75,7 @@ def answer_file(store: Path, key: str) -> Path:
     "Name the file of an answer"
     return Path(store)/key[:2]/f"{key}.answer"
 
-# %% ../nbs/15_ledger.ipynb #486355b3
+# %% ../nbs/15_ledger.ipynb #ac9b7546
 def keep_answer(
     store: Path, # folder
     key: str, # of the request
@@ -93,7 +93,7 @@ def find_answer(store: Path, key: str) -> Answer: # None: it is not there
     try: return Answer(picture, json.loads(record))
     except ValueError: return None
 
-# %% ../nbs/15_ledger.ipynb #b19fc02b
+# %% ../nbs/15_ledger.ipynb #20c0e1ef
 class Ledger:
     "A folder of journals: what was requested, what came of it, and what it cost"
     def __init__(self,
@@ -107,7 +107,7 @@ class Ledger:
 
     def __repr__(self): return f"Ledger of {plural(len(self.rows), 'request')}, {self.spent:.2f} dollars at most"
 
-# %% ../nbs/15_ledger.ipynb #20211668
+# %% ../nbs/15_ledger.ipynb #2376e7d0
 _SENT = {"requested", "asked"} # "asked" in journals written before December 2026
 
 def _weight(row): 
@@ -126,7 +126,7 @@ def _apply(self: Ledger, line: dict, journal: str):
     if "journal" in row and "outcome" not in row: self._open[line["id"]] = row
     else: self._open.pop(line["id"], None)
 
-# %% ../nbs/15_ledger.ipynb #a52c0135
+# %% ../nbs/15_ledger.ipynb #1c11eefd
 @dataclass
 class _Journal:
     "The file that one process appends to, and the lock that it holds while it lives"
@@ -150,7 +150,7 @@ def _begin(self: Ledger) -> _Journal:
     lock.acquire()
     return _Journal(name, lock, open(self.folder/name, "ab", buffering=0))
 
-# %% ../nbs/15_ledger.ipynb #a32236a6
+# %% ../nbs/15_ledger.ipynb #5d2905e7
 @patch
 def write(self: Ledger, 
     event: str, # `requested`, `answered`, `refused`, `failed` or `unknown`
@@ -168,7 +168,7 @@ def write(self: Ledger,
         self._turn.notify_all()
     return id
 
-# %% ../nbs/15_ledger.ipynb #5ed85029
+# %% ../nbs/15_ledger.ipynb #249fb704
 @patch
 def _read_on(self: Ledger, path: Path):
     "Read what another process has appended; a line that a kill cut short does not count"
@@ -182,7 +182,7 @@ def _read_on(self: Ledger, path: Path):
     self._read_to[path.name] = seen + len(lines) + 1
     for line in lines.splitlines(): self._apply(json.loads(line), path.name)
 
-# %% ../nbs/15_ledger.ipynb #2a353ab5
+# %% ../nbs/15_ledger.ipynb #c10a0868
 @patch
 def _catch_up(self: Ledger):
     for path in self.folder.glob("*.jsonl"): self._read_on(path)
@@ -194,7 +194,7 @@ def look(self: Ledger) -> list: # of dicts, one a request
         self._catch_up()
         return [dict(row) for row in self.rows.values()]
 
-# %% ../nbs/15_ledger.ipynb #78f7b65f
+# %% ../nbs/15_ledger.ipynb #6f592cd1
 @patch
 @contextmanager
 def between(self: Ledger):
@@ -209,7 +209,7 @@ def between(self: Ledger):
             self._catch_up()
             yield
 
-# %% ../nbs/15_ledger.ipynb #0e128627
+# %% ../nbs/15_ledger.ipynb #5ba78998
 class MaxCost(Unfinished): "The next request might cost more than is left"
 
 @patch
@@ -223,7 +223,7 @@ def _lives(self: Ledger, journal: str) -> bool:
         return False
     except Timeout: return True
 
-# %% ../nbs/15_ledger.ipynb #78e5e83d
+# %% ../nbs/15_ledger.ipynb #2aea8f66
 @patch
 def claim(self: Ledger,
     key: str, # of the request
@@ -247,7 +247,7 @@ def claim(self: Ledger,
                                   "raise max_cost and run again for what is missing")
         with self._turn: self._turn.wait(.1)
 
-# %% ../nbs/15_ledger.ipynb #3ca276f1
+# %% ../nbs/15_ledger.ipynb #2bf80457
 def journal_fields(record: dict) -> dict: # request_id, usage, cost, reason
     "Choose what the journal takes over from an answer's record"
     return {k: record.get(k) for k in ("request_id", "usage", "cost", "reason")}
@@ -269,7 +269,7 @@ def recover(self: Ledger,
         for row in left: self._settle(row, find(row["key"]))
     return [row for row in left if row["outcome"] == "unknown"]
 
-# %% ../nbs/15_ledger.ipynb #9836bab5
+# %% ../nbs/15_ledger.ipynb #75230a70
 @patch
 def table(self: Ledger) -> pd.DataFrame: # one row a request, in the order of time; in flight, `outcome` is missing
     "Read all requests of all processes"
@@ -278,7 +278,7 @@ def table(self: Ledger) -> pd.DataFrame: # one row a request, in the order of ti
     rows = pd.DataFrame(self.look(), columns=columns).astype(dict(cost=float, most=float))
     return rows.sort_values("at", ignore_index=True)
 
-# %% ../nbs/15_ledger.ipynb #361483a8
+# %% ../nbs/15_ledger.ipynb #dec41a16
 def totals(
     requests: pd.DataFrame # as `Ledger.table` gives them
 ) -> pd.DataFrame: # by outcome: requests, dollars, unknown (how many have no known cost), at_most (dollars)

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['Terms', 'Orders']
 
-# %% ../nbs/14a_orders.ipynb #c7eeb8ee
+# %% ../nbs/14a_orders.ipynb #af9002e3
 import os, random, threading, time, warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +17,7 @@ from .connection import Connection, ImageRequest
 from .files import SynthnbError, Unfinished, plural
 from .ledger import Answer, Ledger, find_answer, journal_fields, keep_answer
 
-# %% ../nbs/14a_orders.ipynb #6f6b8cc2
+# %% ../nbs/14a_orders.ipynb #5c22b4cf
 @dataclass
 class Terms:
     "The terms on which pictures are ordered"
@@ -26,7 +26,7 @@ class Terms:
     retries: int = 5 # after a passing fault
     backoff: float = .5 # seconds after the first failure; doubles with each
 
-# %% ../nbs/14a_orders.ipynb #6b91168a
+# %% ../nbs/14a_orders.ipynb #7d0c2722
 class Orders:
     "Orders pictures from one server; for one process"
     def __init__(self, 
@@ -36,10 +36,10 @@ class Orders:
     ):
         self.connection, self.store, self.journals = connection, store, journals
         self.pid, self.lock, self.halt = os.getpid(), threading.RLock(), threading.Event()
-        self._rest_until, self._looked_up = 0., False # by the monotonic clock; the server was asked for its model
+        self._rest_until, self._looked_up = 0., False # by the monotonic clock; the model was looked up
         self._ledger, self._reader = None, None
 
-# %% ../nbs/14a_orders.ipynb #d007684c
+# %% ../nbs/14a_orders.ipynb #97161a5a
 def _warn_of_lost(rows, priced):
     dollars = f", and may have cost up to {sum(row['most'] or 0 for row in rows):.2f} dollars" if priced else ""
     warnings.warn(f"outcome unknown: {plural(len(rows), 'request')} of a process that is gone{dollars}; "
@@ -59,7 +59,7 @@ def books(self: Orders,
     if lost: _warn_of_lost(lost, priced)
     return self._ledger
 
-# %% ../nbs/14a_orders.ipynb #f4963c8a
+# %% ../nbs/14a_orders.ipynb #24d601b8
 @patch
 def reader(self: Orders) -> Ledger:
     "Give the ledger to look into: before the first request, one that writes nothing"
@@ -67,7 +67,7 @@ def reader(self: Orders) -> Ledger:
         self._reader = self._ledger or self._reader or Ledger(self.journals)
         return self._reader
 
-# %% ../nbs/14a_orders.ipynb #34013718
+# %% ../nbs/14a_orders.ipynb #f4007dcc
 @patch
 def _on_record(self: Orders, request: ImageRequest, k: int, id: str, prices: dict) -> Outcome:
     "Send one request, with the outcome in store and journal whatever happens"
@@ -87,7 +87,7 @@ def _on_record(self: Orders, request: ImageRequest, k: int, id: str, prices: dic
                       "set prices' most higher")
     return out
 
-# %% ../nbs/14a_orders.ipynb #b0343e8e
+# %% ../nbs/14a_orders.ipynb #16806108
 @patch
 def stop(self: Orders, on: bool = True): # False: sending is allowed again
     "Send nothing more; what is in flight is finished and kept"
@@ -99,7 +99,7 @@ def refuse_if_stopped(self: Orders):
     "Raise `Unfinished` after `stop`"
     if self.halt.is_set(): raise Unfinished("stopped before it was requested; run again for what is missing")
 
-# %% ../nbs/14a_orders.ipynb #f3152bb7
+# %% ../nbs/14a_orders.ipynb #b9a6f507
 @patch
 def _rest(self: Orders, out: Outcome, failures: int, backoff: float) -> float: # seconds
     "Hold back after a failure, all threads if the server is busy"
@@ -109,7 +109,7 @@ def _rest(self: Orders, out: Outcome, failures: int, backoff: float) -> float: #
     else: self.halt.wait(wait)
     return wait
 
-# %% ../nbs/14a_orders.ipynb #7d7b3e1e
+# %% ../nbs/14a_orders.ipynb #049b3d70
 @patch
 def _wait_for_rest(self: Orders):
     while not self.halt.is_set():
@@ -117,13 +117,13 @@ def _wait_for_rest(self: Orders):
         if left <= 0: return
         self.halt.wait(left * random.uniform(1, 1.2))
 
-# %% ../nbs/14a_orders.ipynb #6adfc0aa
+# %% ../nbs/14a_orders.ipynb #f5cff1a3
 @patch
 def _given_up(self: Orders, out: Outcome, failures: int) -> SynthnbError:
     kind = Unfinished if out.passing else SynthnbError
     return kind(f"{self.connection.host} gave no picture after {failures or 1} requests, the last: {out.reason}")
 
-# %% ../nbs/14a_orders.ipynb #32fe9eb2
+# %% ../nbs/14a_orders.ipynb #1d8bb8ba
 @patch
 def _until_answered(self: Orders, request: ImageRequest, k: int, terms: Terms, about: dict) -> Answer:
     "Send a request, again where a fault passes, until there is an answer"
@@ -145,14 +145,14 @@ def _until_answered(self: Orders, request: ImageRequest, k: int, terms: Terms, a
             raise self._given_up(out, failures)
         waited += max(1, self._rest(out, failures, terms.backoff))
 
-# %% ../nbs/14a_orders.ipynb #80befa80
+# %% ../nbs/14a_orders.ipynb #4554f9e4
 @patch
 def look_up(self: Orders):
     "Ask the server for its model, which is free"
     self.connection.look_up()
     self._looked_up = True
 
-# %% ../nbs/14a_orders.ipynb #6ada8d53
+# %% ../nbs/14a_orders.ipynb #b7a15ab1
 @patch
 def get(self: Orders, 
     request: ImageRequest, 

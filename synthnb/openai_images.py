@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['OpenAIImages', 'PRICES', 'tokens', 'cost', 'most', 'MaxCost', 'Ledger']
 
-# %% ../nbs/14_openai_images.ipynb #433e4349
+# %% ../nbs/14_openai_images.ipynb #4b116d26
 import copy, hashlib, json, os, re, threading
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -23,12 +23,12 @@ from .files import BadSetting, NotFound, SynthnbError, cache, read_image, to_rgb
 from .ledger import PRICES, Ledger, MaxCost, answer_file, cost, most, tokens, totals
 from .orders import Orders, Terms
 
-# %% ../nbs/14_openai_images.ipynb #b68ba177
+# %% ../nbs/14_openai_images.ipynb #b5201bdc
 _all_ = ["PRICES", "tokens", "cost", "most", "MaxCost", "Ledger"]
 _both = "A new picture of a {label}, of the same kind as this one: another one, in another pose, place and light."
 _prompts = dict(label="A photo of a {label}.", image="", both=_both)
 
-# %% ../nbs/14_openai_images.ipynb #569523e4
+# %% ../nbs/14_openai_images.ipynb #a7c7f914
 class OpenAIImages:
     "A generator that calls an image API: OpenAI's, or a server that speaks it"
     name, origin, fitted = "openai", "generated", True
@@ -61,7 +61,7 @@ class OpenAIImages:
         self._take_references(references)
         self._check()
 
-# %% ../nbs/14_openai_images.ipynb #72969550
+# %% ../nbs/14_openai_images.ipynb #b7a0d8e7
 @patch
 def _take_references(self: OpenAIImages, references):
     one = isinstance(references, (str, os.PathLike, Image.Image))
@@ -69,7 +69,7 @@ def _take_references(self: OpenAIImages, references):
     self.references = [sendable(r) for r in references]
     self.shown = [fingerprint(to_rgb(r)).tobytes() for r in references]
 
-# %% ../nbs/14_openai_images.ipynb #b7a4044c
+# %% ../nbs/14_openai_images.ipynb #442f9cbf
 @patch(as_prop=True)
 def official(self: OpenAIImages) -> bool: 
     "Whether OpenAI itself is called"
@@ -79,7 +79,7 @@ def official(self: OpenAIImages) -> bool:
 def _known_prices(self: OpenAIImages):
     return PRICES.get(re.sub(r"-\d{4}-\d\d-\d\d$", "", self.model)) if self.official else None
 
-# %% ../nbs/14_openai_images.ipynb #6d7acace
+# %% ../nbs/14_openai_images.ipynb #9aa57d2e
 @patch(as_prop=True)
 def params(self: OpenAIImages) -> dict:
     "All that decides the pictures; `extra` under its first name, `more`, so that answers paid for long ago are found"
@@ -91,7 +91,7 @@ def __repr__(self: OpenAIImages):
     limit = "" if self.max_cost is None else f", at most {self.max_cost:.2f} dollars"
     return f"OpenAIImages({self.model!r}, {self.strategy!r}) at {urlsplit(self.base_url).netloc}{limit}"
 
-# %% ../nbs/14_openai_images.ipynb #87fb6971
+# %% ../nbs/14_openai_images.ipynb #8c0d69e8
 @patch
 def _check_address(self: OpenAIImages):
     url = urlsplit(self.base_url)
@@ -113,7 +113,7 @@ def _check_prompt(self: OpenAIImages):
     if self.strategy == "label" and words == self.prompt:
         raise BadSetting("prompt has no {label} in it, so all classes would get the same pictures; put it in")
 
-# %% ../nbs/14_openai_images.ipynb #f0d3d9c5
+# %% ../nbs/14_openai_images.ipynb #9a35412c
 @patch
 def _check_money(self: OpenAIImages):
     if self.prices and not ("picture" in self.prices or {"text", "image", "output"} <= set(self.prices)):
@@ -137,7 +137,7 @@ def _check(self: OpenAIImages):
         if value is not None and not value >= least: raise BadSetting(f"{what}={value!r}: it must be at least {least}")
     self._check_money()
 
-# %% ../nbs/14_openai_images.ipynb #d746e573
+# %% ../nbs/14_openai_images.ipynb #b859b73e
 @patch
 def __getstate__(self: OpenAIImages): return dict(self.__dict__, _key=None, _state=None)
 
@@ -147,7 +147,7 @@ def __deepcopy__(self: OpenAIImages, memo): # a copy in this process keeps the k
     twin.__dict__.update(copy.deepcopy(self.__getstate__(), memo), _key=self._key)
     return twin
 
-# %% ../nbs/14_openai_images.ipynb #55b99a96
+# %% ../nbs/14_openai_images.ipynb #7958b5cb
 @patch
 def _body(self: OpenAIImages, prompt, size):
     body = dict(model=self.model, n=1, size=size)
@@ -165,7 +165,7 @@ def _request(self: OpenAIImages, image: Image.Image, label: str) -> ImageRequest
     return ImageRequest([self.params, label, content], self._body(prompt, size), self.extra,
                         image if with_picture else None, self.references, exact, most(prompt, sent, size, self.prices))
 
-# %% ../nbs/14_openai_images.ipynb #86e922fe
+# %% ../nbs/14_openai_images.ipynb #d10acec0
 _starting, _inherited = threading.Lock(), []
 
 @patch
@@ -183,7 +183,7 @@ def _journals(self: OpenAIImages) -> Path:
     parameters = json.dumps(self.params, sort_keys=True, default=str)
     return self.store/"journals"/hashlib.sha256(parameters.encode()).hexdigest()[:16]
 
-# %% ../nbs/14_openai_images.ipynb #b9f00a5e
+# %% ../nbs/14_openai_images.ipynb #b78e9b88
 @patch
 def fit(self: OpenAIImages, images: ImageSet = None) -> OpenAIImages:
     "Ask the server for its model, which is free; nothing is learnt"
@@ -195,7 +195,7 @@ def stop(self: OpenAIImages, on: bool = True): # False: sending is allowed again
     "Send nothing more from this process; what is in flight is finished and kept"
     self._orders().stop(on)
 
-# %% ../nbs/14_openai_images.ipynb #ee2a639f
+# %% ../nbs/14_openai_images.ipynb #9e735b4c
 @patch
 def _one(self: OpenAIImages, request: ImageRequest, k: int, label: str, size: tuple):
     "Variation number `k`, or the `SynthnbError` that says why there is none"
@@ -221,7 +221,7 @@ def vary(self: OpenAIImages,
     request = self._request(image, label)
     return [self._one(request, k, label, image.size) for k in (range(n) if only is None else only)]
 
-# %% ../nbs/14_openai_images.ipynb #35909776
+# %% ../nbs/14_openai_images.ipynb #64667743
 @patch
 def journal(self: OpenAIImages) -> pd.DataFrame: # one row a request; without an `outcome`: in flight
     "List all requests with these parameters, of all processes"
@@ -234,7 +234,7 @@ def spent(self: OpenAIImages) -> pd.DataFrame: # by outcome: requests, dollars, 
     "Sum up what all requests with these parameters have cost"
     return totals(self.journal())
 
-# %% ../nbs/14_openai_images.ipynb #e7faf3a6
+# %% ../nbs/14_openai_images.ipynb #17074b9c
 @patch
 def status(self: OpenAIImages) -> dict:
     "Say in a word what was spent, for the progress bar"
@@ -244,7 +244,7 @@ def status(self: OpenAIImages) -> dict:
     limit = "" if self.max_cost is None else f" of {self.max_cost:.2f}"
     return dict(dollars=f"{ledger.spent:.2f}{limit}")
 
-# %% ../nbs/14_openai_images.ipynb #37f14a7e
+# %% ../nbs/14_openai_images.ipynb #c5b6f426
 @patch
 def _estimate_one(self: OpenAIImages, image, label, n, each):
     request, unknown = self._request(image, label), float("nan")

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['Diffusers']
 
-# %% ../nbs/16_diffusers_images.ipynb #3b09074a
+# %% ../nbs/16_diffusers_images.ipynb #66b26d2d
 import hashlib, inspect, json, re
 from contextlib import contextmanager
 from importlib.util import find_spec
@@ -18,13 +18,13 @@ from PIL import Image
 from .data import ImageSet
 from .files import BadSetting, NotFound, SynthnbError, seeded
 
-# %% ../nbs/16_diffusers_images.ipynb #03cd2aa5
+# %% ../nbs/16_diffusers_images.ipynb #115694c4
 def _need_extra():
     "Raise `NotFound` if the extra is not installed"
     lacking = [name for name in ("torch", "diffusers", "transformers", "accelerate") if not find_spec(name)]
     if lacking: raise NotFound(f"Diffusers needs {', '.join(lacking)}; install with: pip install 'synthnb[diffusers]'")
 
-# %% ../nbs/16_diffusers_images.ipynb #fa01e599
+# %% ../nbs/16_diffusers_images.ipynb #b34787b5
 _ways = "label", "image", "both"
 _dtypes = None, "float32", "float16", "bfloat16"
 
@@ -54,7 +54,7 @@ class Diffusers:
         chosen = ", ".join(f"{k}={v!r}" for k, v in self._deciding().items())
         return f"Diffusers({self.model!r}, {chosen})"
 
-# %% ../nbs/16_diffusers_images.ipynb #654ec446
+# %% ../nbs/16_diffusers_images.ipynb #81489b3c
 def _place_of_model(model):
     "(name or absolute folder, whether it is a folder)"
     path = Path(model).expanduser()
@@ -67,7 +67,7 @@ def _place_of_model(model):
                        "give that of a saved pipeline, or a name on the hub, as stabilityai/sd-turbo")
     return str(model), False
 
-# %% ../nbs/16_diffusers_images.ipynb #61f77b14
+# %% ../nbs/16_diffusers_images.ipynb #4152cceb
 @patch
 def prompt_for(self: Diffusers, label: str) -> str:
     "The prompt for a label; empty where the picture alone decides"
@@ -80,7 +80,7 @@ def _deciding(self: Diffusers) -> dict:
     names = "strategy", "prompt", "negative", "strength", "guidance", "steps", "size", "dtype", "variant"
     return {k: None if k in unused else getattr(self, k) for k in names}
 
-# %% ../nbs/16_diffusers_images.ipynb #a861f344
+# %% ../nbs/16_diffusers_images.ipynb #5ebb76de
 @patch
 def _check_prompt(self: Diffusers):
     try: same = self.prompt_for("a") == self.prompt_for("b")
@@ -105,7 +105,7 @@ def _check(self: Diffusers):
                          "give more of either")
     self._check_prompt()
 
-# %% ../nbs/16_diffusers_images.ipynb #072cb6bd
+# %% ../nbs/16_diffusers_images.ipynb #0d3bccea
 def _pipeline_files(folder):
     "The files that the pipeline saved in `folder` is made of, in order"
     try: parts = json.loads((folder/"model_index.json").read_bytes()).items()
@@ -124,7 +124,7 @@ def _folder_digest(folder):
             for block in iter(lambda: f.read(1 << 20), b""): digest.update(block)
     return digest.hexdigest()[:16]
 
-# %% ../nbs/16_diffusers_images.ipynb #2f927629
+# %% ../nbs/16_diffusers_images.ipynb #835b893e
 _absent = ("is neither a folder here nor a name on the hub that is open to you; "
            "mend its spelling, or accept its licence on its page there, then run: hf auth login")
 _not_cached = ("is not in ~/.cache/huggingface (or HF_HOME), and the hub cannot be reached; where it can, run: "
@@ -146,7 +146,7 @@ def _hub_commit(model, revision):
         at = f" at revision {revision!r}" if revision else ""
         raise NotFound(f"{model!r}{at} {what}") from e
 
-# %% ../nbs/16_diffusers_images.ipynb #f64f2d55
+# %% ../nbs/16_diffusers_images.ipynb #86f2af1d
 @patch(as_prop=True)
 def version(self: Diffusers) -> str:
     "The hub's commit, or the digest of the folder; found once"
@@ -160,7 +160,7 @@ def params(self: Diffusers) -> dict:
     model = Path(self.model).name if self.local else self.model
     return dict(model=model, version=self.version, **self._deciding())
 
-# %% ../nbs/16_diffusers_images.ipynb #51bfea1d
+# %% ../nbs/16_diffusers_images.ipynb #c6ea1ca9
 _no_memory = "out of memory|allocate memory|not enough memory"
 
 @contextmanager
@@ -178,7 +178,7 @@ def _in_a_sentence(generator, doing):
         remedy = loading if doing == "load" else "change what it does not take"
         raise BadSetting(f"Diffusers could not {doing} {name} ({said}); {remedy}") from e
 
-# %% ../nbs/16_diffusers_images.ipynb #61b63432
+# %% ../nbs/16_diffusers_images.ipynb #e45a85ff
 def _chosen_device(device):
     "The device to use, as a str"
     import torch
@@ -190,7 +190,7 @@ def _chosen_device(device):
                          "leave device out, or install the build of torch that knows it") from None
     return str(device)
 
-# %% ../nbs/16_diffusers_images.ipynb #95e92739
+# %% ../nbs/16_diffusers_images.ipynb #db6f6ad1
 _last_pipeline = {} # by what it is
 
 def _load_pipeline(model, commit, edits, variant, device, dtype):
@@ -216,7 +216,7 @@ def _pipeline(self: Diffusers):
             _last_pipeline[key] = _load_pipeline(self.model, commit, edits, self.variant, device, dtype)
         return _last_pipeline[key]
 
-# %% ../nbs/16_diffusers_images.ipynb #254f894a
+# %% ../nbs/16_diffusers_images.ipynb #d21c64c5
 _theirs = dict(strength="strength", guidance="guidance_scale", steps="num_inference_steps", negative="negative_prompt")
 
 @patch
@@ -237,7 +237,7 @@ def fit(self: Diffusers, images: ImageSet = None) -> Diffusers:
     self._call_options(self._pipeline())
     return self
 
-# %% ../nbs/16_diffusers_images.ipynb #26a0ee13
+# %% ../nbs/16_diffusers_images.ipynb #e8a22cd4
 def _painted_size(width, height, pipe, size):
     "Width and height at which `pipe` paints a picture of these proportions"
     scale = getattr(pipe, "vae_scale_factor", 8)
@@ -247,7 +247,7 @@ def _painted_size(width, height, pipe, size):
     grain, zoom = max(16, 2 * scale), size / (width * height)**.5
     return tuple(max(grain, round(side * zoom / grain) * grain) for side in (width, height))
 
-# %% ../nbs/16_diffusers_images.ipynb #7c65acfd
+# %% ../nbs/16_diffusers_images.ipynb #1c28b579
 @patch
 def _judged(self: Diffusers, picture, flagged, size, about):
     "The picture at its final size, or the reason why there is none"
@@ -262,7 +262,7 @@ def _judged(self: Diffusers, picture, flagged, size, about):
     picture.info["maker"] = dict(about, safety="no checker" if flagged is None else "passed")
     return picture
 
-# %% ../nbs/16_diffusers_images.ipynb #94553d6c
+# %% ../nbs/16_diffusers_images.ipynb #13edca78
 @patch
 def _call(self: Diffusers, pipe, image, label, seeds) -> dict:
     "The arguments for one batch"
@@ -276,7 +276,7 @@ def _call(self: Diffusers, pipe, image, label, seeds) -> dict:
     filled = (seeds + seeds[-1:] * n)[:n]
     return dict(call, generator=[torch.Generator("cpu").manual_seed(s) for s in filled])
 
-# %% ../nbs/16_diffusers_images.ipynb #77d6c32d
+# %% ../nbs/16_diffusers_images.ipynb #a4cd520b
 @patch
 def _batch(self: Diffusers, pipe, image, label, ks, seed):
     "The variations `ks` of a picture, at most `batch` of them"
@@ -291,7 +291,7 @@ def _batch(self: Diffusers, pipe, image, label, ks, seed):
     return [self._judged(p, flag, image.size, dict(about, k=k, noise=s))
             for p, flag, k, s in zip(made.images, flags, ks, seeds)]
 
-# %% ../nbs/16_diffusers_images.ipynb #f54939cb
+# %% ../nbs/16_diffusers_images.ipynb #c770318b
 @patch
 def vary(self: Diffusers,
     image: Image.Image,

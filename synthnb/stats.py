@@ -6,7 +6,7 @@
 __all__ = ['over_pictures', 'standard_error', 'interval', 'sign_flip', 'too_few', 'paired', 'holm', 'verdict', 'check_margin',
            'power_of', 'smallest_effect', 'replicates_needed']
 
-# %% ../nbs/42_stats.ipynb #e75cddd5
+# %% ../nbs/42_stats.ipynb #dcb40ed0
 import math
 from bisect import bisect_left
 from functools import cache
@@ -16,7 +16,7 @@ import pandas as pd
 
 from .files import BadSetting, plural
 
-# %% ../nbs/42_stats.ipynb #2d789b23
+# %% ../nbs/42_stats.ipynb #bbbb71bc
 def over_pictures(
     right: np.ndarray # [..., replicates, pictures]: 1 where right, else 0; or differences of such tables
 ) -> np.ndarray: # [...]: at least 0
@@ -28,7 +28,7 @@ def over_pictures(
     noise = (rest**2).sum((-2, -1)) / (replicates * pictures * (replicates - 1) * (pictures - 1))
     return np.maximum(0., columns.var(-1, ddof=1) / pictures - noise)
 
-# %% ../nbs/42_stats.ipynb #735d7727
+# %% ../nbs/42_stats.ipynb #cfb216a8
 def standard_error(
     values: np.ndarray, # [..., replicates]: one number a replicate
     right: np.ndarray = None # [..., replicates, pictures] with `values` as means; None: take the pictures as they are
@@ -43,7 +43,7 @@ def standard_error(
     unspread = a + b < 1e-18
     return np.where(unspread, np.nan, np.sqrt(a + b))[()], np.where(unspread, np.nan, freedom)[()]
 
-# %% ../nbs/42_stats.ipynb #9531ea89
+# %% ../nbs/42_stats.ipynb #067ccfcb
 def interval(
     values: np.ndarray, # [..., replicates]: one number a replicate
     level: float = 0.95, # chance that the interval holds the true mean
@@ -56,12 +56,13 @@ def interval(
     half = stats.t.ppf((1 + level) / 2, freedom) * error
     return mean, mean - half, mean + half
 
-# %% ../nbs/42_stats.ipynb #e669d344
+# %% ../nbs/42_stats.ipynb #c170e913
 @cache
 def _signs(n): # the first is always +: the other half gives the same sums but for their signs
     if n > 13: return np.random.default_rng(0).choice([-1., 1.], (9999, n))
     return 1 - 2. * (np.arange(2 ** (n - 1))[:, None] >> np.arange(n) & 1)
 
+# %% ../nbs/42_stats.ipynb #e19dd42c
 def sign_flip(
     differences: np.ndarray # [..., replicates]: arm minus baseline, to nine decimals
 ) -> np.ndarray: # [...]: p; NaN for fewer than two replicates
@@ -72,7 +73,7 @@ def sign_flip(
     as_far = np.abs(d @ _signs(n).T) >= np.abs(d.sum(-1))[..., None]
     return as_far.mean(-1) if n <= 13 else (as_far.sum(-1) + 1) / 10_000
 
-# %% ../nbs/42_stats.ipynb #769ba5b5
+# %% ../nbs/42_stats.ipynb #5c3d74cb
 def too_few(
     replicates: int, # pairs of an arm and the baseline
     comparisons: int # arms that are compared with the baseline, in all settings
@@ -86,7 +87,7 @@ def too_few(
     return (f"too few replicates to find that an arm helps or hurts: {plural(replicates, 'pair')} cannot go below "
             f"p = {least:.4g}{corrected}, {enough} can")
 
-# %% ../nbs/42_stats.ipynb #64918117
+# %% ../nbs/42_stats.ipynb #90376f33
 def _ahead(d, mean):
     "Chance that the next of these differences is above zero"
     from scipy import stats
@@ -107,7 +108,7 @@ def paired(
     return dict(difference=mean, difference_low=low, difference_high=high, p=np.maximum(flip, student), p_flip=flip,
                 p_better=_ahead(d, mean))
 
-# %% ../nbs/42_stats.ipynb #700ebd4b
+# %% ../nbs/42_stats.ipynb #f5415646
 def holm(
     p: pd.Series # one p-value a comparison; NaN where there is none yet
 ) -> np.ndarray: # corrected; NaN stays NaN
@@ -117,7 +118,7 @@ def holm(
     if not len(p): return p
     return np.where(np.isnan(p), np.nan, multipletests(np.nan_to_num(p, nan=1.), method="holm")[1])
 
-# %% ../nbs/42_stats.ipynb #1f54ccb4
+# %% ../nbs/42_stats.ipynb #a6ac1588
 def verdict(
     row: pd.Series, # difference, difference_low, difference_high, p_holm
     margin: float # a difference this small does not matter: 0.01 is one point
@@ -127,7 +128,7 @@ def verdict(
     if -margin <= row.difference_low and row.difference_high <= margin: return "equivalent"
     return "not enough evidence"
 
-# %% ../nbs/42_stats.ipynb #93afa0e2
+# %% ../nbs/42_stats.ipynb #2035cdc5
 def check_margin(
     margin: float # 0.01 is one point
 ):
@@ -135,7 +136,7 @@ def check_margin(
     if not 0 <= margin < .5:
         raise BadSetting(f"margin={margin} is a share of the pictures, below 0.5: 0.01 is one point")
 
-# %% ../nbs/42_stats.ipynb #cc749ab8
+# %% ../nbs/42_stats.ipynb #07492286
 def _joint_freedom(a, b, n):
     "Degrees of freedom of the variance a + b, where n replicates estimate a, and b is known"
     return (a + b)**2 / a**2 * (n - 1)
@@ -147,9 +148,10 @@ def _counted_power(effect, n, sd, alpha, pictures):
     d = effect + sd * rng.normal(size=(4000, n)) + pictures * rng.normal(size=(4000, 1))
     mean, a = d.mean(1), d.var(1, ddof=1) / n
     student = 2 * stats.t.sf(np.abs(mean) / np.sqrt(a + b), _joint_freedom(a, b, n))
-    return float(((mean > 0) & (np.maximum(sign_flip(d / sd), student) < alpha)).mean())
+    possible = (mean > 0) & (student < alpha)
+    return float((sign_flip(d[possible] / sd) < alpha).sum() / len(d))
 
-# %% ../nbs/42_stats.ipynb #802ba67a
+# %% ../nbs/42_stats.ipynb #a805de9b
 def power_of(
     effect: float, # true difference of accuracies: 0.03 is three points
     replicates: int,
@@ -170,7 +172,7 @@ def power_of(
     freedom = _joint_freedom(sd**2 / n, b, n)
     return float(ttest_power(abs(effect) / np.sqrt(sd**2 + n * b), n, level / 2, df=freedom, alternative="larger"))
 
-# %% ../nbs/42_stats.ipynb #e9c82858
+# %% ../nbs/42_stats.ipynb #827f0b1d
 def _check_power(power):
     if not 0 < power < 1: raise BadSetting(f"power={power}: give a chance, such as 0.8")
 
@@ -188,7 +190,7 @@ def smallest_effect(
     def beyond(errors): return power_of(errors * error, replicates, sd, arms, pictures) - power
     return brentq(beyond, 0, 30, xtol=.01) * error if beyond(30) > 0 else np.nan
 
-# %% ../nbs/42_stats.ipynb #0b849f8e
+# %% ../nbs/42_stats.ipynb #920b0244
 def replicates_needed(
     effect: float, # true difference of accuracies: 0.01 is one point
     sd: float, # standard deviation of the paired differences

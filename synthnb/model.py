@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['cnn', 'predict', 'LOOK', 'Recipe', 'fit', 'strengthen']
 
-# %% ../nbs/20_model.ipynb #57cbe90d
+# %% ../nbs/20_model.ipynb #8f1f487e
 import random
 
 import numpy as np
@@ -13,10 +13,10 @@ import numpy as np
 from .data import BadSetting, ImageSet
 from .recipes import LOOK, Recipe, fit, strengthen
 
-# %% ../nbs/20_model.ipynb #5f7c7f32
+# %% ../nbs/20_model.ipynb #44dfebf0
 _all_ = ["LOOK", "Recipe", "fit", "strengthen"]
 
-# %% ../nbs/20_model.ipynb #d4c4ad28
+# %% ../nbs/20_model.ipynb #fe7f040c
 def _cnn_layers(classes, seed):
     "The layers of `cnn`, whose seeds are drawn one after the other"
     from keras import initializers, layers as L
@@ -32,7 +32,7 @@ def _cnn_layers(classes, seed):
     hidden = L.Dense(128, activation="relu", name="features", kernel_initializer=weights())
     return [*layers, L.Flatten(), hidden, L.Dropout(.5, seed=draw()), last]
 
-# %% ../nbs/20_model.ipynb #0def8d4c
+# %% ../nbs/20_model.ipynb #e784e427
 def cnn(
     size: int = 128, # side of the square pictures, pixels, at least 32
     classes: int = 2, # number of classes, at least 2
@@ -50,7 +50,7 @@ def cnn(
     model.compile("adam", loss, metrics=["accuracy"])
     return model
 
-# %% ../nbs/20_model.ipynb #77b5e756
+# %% ../nbs/20_model.ipynb #491d6d64
 def predict(
     model, # from `cnn`
     images: ImageSet, # pictures; or batches from `ImageSet.tfdata`, which are decoded once for all measurements

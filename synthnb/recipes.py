@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['LOOK', 'Recipe', 'strengthen', 'fit']
 
-# %% ../nbs/22_recipes.ipynb #ba792193
+# %% ../nbs/22_recipes.ipynb #4d88a25d
 import time
 from collections import deque
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ from fastcore.basics import patch
 from .data import ORIGINS, BadSetting, ImageSet, LeakError, plan, shared
 from .files import joined, plural, seeded
 
-# %% ../nbs/22_recipes.ipynb #a1bf6c0e
+# %% ../nbs/22_recipes.ipynb #d2415022
 @dataclass
 class Recipe:
     "How a network is trained. The defaults are the study's values"
@@ -33,7 +33,7 @@ class Recipe:
     patience: int = None  # stop after this number of steps without a lower validation loss, and take the best weights
     as_published: bool = False # the study's batches, one folder after the other, in place of `share`
 
-# %% ../nbs/22_recipes.ipynb #f8fc32bf
+# %% ../nbs/22_recipes.ipynb #9c77421e
 def _mix_in_words(recipe):
     if recipe.as_published: return "the study's batches"
     if recipe.share is None: return "mixed as the counts are"
@@ -52,7 +52,7 @@ def in_words(self: Recipe) -> str:
     if self.patience: said.append(f"stopped {plural(self.patience, 'step')} after the lowest validation loss")
     return joined(said)
 
-# %% ../nbs/22_recipes.ipynb #ffd68913
+# %% ../nbs/22_recipes.ipynb #531e5e6a
 def _endless_plan(origins, recipe, seed, first=512):
     "Give the batches of `plan` without an end"
     done, steps = 0, first
@@ -60,7 +60,7 @@ def _endless_plan(origins, recipe, seed, first=512):
         yield from plan(origins, steps, recipe.batch, recipe.share, seed)[done:]
         done, steps = steps, 2 * steps
 
-# %% ../nbs/22_recipes.ipynb #02bda04f
+# %% ../nbs/22_recipes.ipynb #f2923444
 def _passes(rows, batch, rng):
     "Give batches of one pass after the other without an end, as Keras' directory iterator does"
     while True:
@@ -74,7 +74,7 @@ def _chained(origins, recipe, seed):
         rng = np.random.default_rng(seeded(seed, "order", origin))
         yield from _passes(np.flatnonzero(origins == origin), recipe.batch, rng)
 
-# %% ../nbs/22_recipes.ipynb #20e2745e
+# %% ../nbs/22_recipes.ipynb #293cbfe3
 def _operations(seed):
     "RandAugment's operations, without those that hardly leave a picture"
     from keras import layers as L
@@ -84,7 +84,7 @@ def _operations(seed):
             L.RandomContrast(.5, whole, seed=seed), L.RandomSharpness(.5, whole, seed=seed),
             L.RandomColorDegeneration(.5, whole, seed=seed), L.AutoContrast(whole), L.Equalization(whole)]
 
-# %% ../nbs/22_recipes.ipynb #32cc014e
+# %% ../nbs/22_recipes.ipynb #5f43ebac
 def strengthen(
     classes: int, # number of classes
     seed: int = 0 # decides operations, strengths and mixes
@@ -104,7 +104,7 @@ def strengthen(
         return tf.clip_by_value(mixed["images"], 0, 1), mixed["labels"], rows
     return act
 
-# %% ../nbs/22_recipes.ipynb #4404fe52
+# %% ../nbs/22_recipes.ipynb #f35f8a02
 class _PlainSteps:
     "Training steps on class numbers, as the network was compiled"
     def __init__(self, model): self.model = model
@@ -117,7 +117,7 @@ class _PlainSteps:
 
     def close(self): "Leave the network compiled as it was"
 
-# %% ../nbs/22_recipes.ipynb #096c5f13
+# %% ../nbs/22_recipes.ipynb #5a149274
 class _MixedSteps(_PlainSteps):
     "Training steps on shares of classes; the network is compiled for them until `close`"
     def __init__(self, model):
@@ -134,7 +134,7 @@ class _MixedSteps(_PlainSteps):
 
     def close(self): self.model.compile(self.model.optimizer, self.before, metrics=["accuracy"])
 
-# %% ../nbs/22_recipes.ipynb #658ec515
+# %% ../nbs/22_recipes.ipynb #e97e89d4
 LOOK = 18 # steps of the study's epoch, that `train_accuracy` covers, and between two looks at the validation pictures
 
 class _Shown:
@@ -149,7 +149,7 @@ class _Shown:
 
     def train_accuracy(self): return float(np.mean(self.accuracies))
 
-# %% ../nbs/22_recipes.ipynb #85a46808
+# %% ../nbs/22_recipes.ipynb #291d6c9e
 class _Budgets:
     "The budgets that a training passes, in steps or in seconds, and how much it has used"
     def __init__(self, budgets, timed):
@@ -170,7 +170,7 @@ class _Budgets:
             yield self.ahead.pop(0)
             self.began += time.perf_counter() - paused
 
-# %% ../nbs/22_recipes.ipynb #cac753c9
+# %% ../nbs/22_recipes.ipynb #ac30e8f0
 class _WholeBudget:
     "End a training when its budget is used up, with the weights of the last step"
     best_step = 0
@@ -181,7 +181,7 @@ class _WholeBudget:
 
     def finish(self): "Leave the weights as they are"
 
-# %% ../nbs/22_recipes.ipynb #457da66e
+# %% ../nbs/22_recipes.ipynb #f06e5876
 class _Patience:
     "End a training when its validation loss falls no more, with the weights of the lowest; look every 18 steps"
     def __init__(self, model, batches, patience):
@@ -204,7 +204,7 @@ class _Patience:
 
     def finish(self): self.model.set_weights(self.best_weights)
 
-# %% ../nbs/22_recipes.ipynb #ab0c8688
+# %% ../nbs/22_recipes.ipynb #12ae9fea
 def _check_recipe(recipe, budgets):
     "Raise `BadSetting` where a recipe cannot be followed"
     if not all(a < b for a, b in zip([0, *budgets], budgets)):
@@ -217,7 +217,7 @@ def _check_recipe(recipe, budgets):
         raise BadSetting("with patience a training ends when it will, "
                          f"so it cannot pass through the budgets {budgets}; give one")
 
-# %% ../nbs/22_recipes.ipynb #2d1e468f
+# %% ../nbs/22_recipes.ipynb #fa97ad61
 def _check_validation(validation, images):
     "Raise where pictures cannot say when to stop: there are none, some are synthetic, or some are trained on"
     if validation is None or not len(validation):
@@ -237,7 +237,7 @@ def _stopping_rule(model, images, recipe, labels, validation):
     batches = validation.tfdata(recipe.size, recipe.batch, labels=labels or images.labels)
     return _Patience(model, batches, recipe.patience)
 
-# %% ../nbs/22_recipes.ipynb #9d8c10c3
+# %% ../nbs/22_recipes.ipynb #6b159f36
 def _batches_of(images, recipe, seed, labels, steps):
     "The batches that `fit` trains on: pictures, labels, and the numbers of the rows that they come from"
     origins, order = images.kept.origin.to_numpy(), None
@@ -249,7 +249,7 @@ def _batches_of(images, recipe, seed, labels, steps):
     act = strengthen(len(labels or images.labels), seed)
     return out.enumerate().map(lambda step, batch: act(step, batch)).prefetch(2)
 
-# %% ../nbs/22_recipes.ipynb #ddfa0547
+# %% ../nbs/22_recipes.ipynb #842f1b36
 def fit(
     model, # a compiled Keras network with the metric `accuracy`; trained in place
     images: ImageSet, # real and synthetic pictures

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['BACKENDS', 'Failed', 'quietly', 'needs_extra', 'workers']
 
-# %% ../nbs/33_workers.ipynb #7c0eb501
+# %% ../nbs/33_workers.ipynb #d9bdb695
 import concurrent.futures, contextlib, ctypes, gc, os, signal, threading, time, traceback, warnings
 from collections import Counter, deque
 from dataclasses import dataclass, field
@@ -16,7 +16,7 @@ from fastcore.basics import patch
 
 from .files import BadSetting, NotFound, SynthnbError, joined
 
-# %% ../nbs/33_workers.ipynb #d1da538d
+# %% ../nbs/33_workers.ipynb #a8e6e046
 class _InWorker(Exception): "The traceback in the worker"
 
 @dataclass
@@ -39,7 +39,7 @@ class Failed:
         "Raise the exception here, with the worker's traceback as its cause"
         raise self.exception from _InWorker("\n" + self.traceback)
 
-# %% ../nbs/33_workers.ipynb #47f43128
+# %% ../nbs/33_workers.ipynb #231e3b61
 @contextlib.contextmanager
 def quietly():
     "Throw away what is written to standard error meanwhile, also by libraries that are not Python"
@@ -51,7 +51,7 @@ def quietly():
         os.close(kept)
         os.close(nowhere)
 
-# %% ../nbs/33_workers.ipynb #f06b6dae
+# %% ../nbs/33_workers.ipynb #c4c63244
 def _worker_environment(threads):
     "The environment variables of a worker that may use so many threads"
     malloc = dict(MALLOC_MMAP_MAX_="0", MALLOC_TRIM_THRESHOLD_=str(2**33), MALLOC_TOP_PAD_=str(2**28),
@@ -59,7 +59,7 @@ def _worker_environment(threads):
     shares = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), str(threads))
     return dict(TF_CPP_MIN_LOG_LEVEL="3") | malloc | shares
 
-# %% ../nbs/33_workers.ipynb #4c05c69c
+# %% ../nbs/33_workers.ipynb #f59dddc2
 class _Process:
     "What a worker's process knows of itself"
     lock, prepared = threading.Lock(), False
@@ -78,7 +78,7 @@ def _make_ready(threads, tensorflow):
         tf.get_logger().setLevel("ERROR")
     _Process.prepared = True
 
-# %% ../nbs/33_workers.ipynb #15a996a7
+# %% ../nbs/33_workers.ipynb #4b3f645a
 def _outcome(call, threads, tensorflow):
     "Do a task that came as bytes; give its result, or a `Failed`, as bytes"
     try:
@@ -87,7 +87,7 @@ def _outcome(call, threads, tensorflow):
         return cloudpickle.dumps(function(*args, **kwargs))
     except (Exception, SystemExit) as e: return cloudpickle.dumps(Failed.of(e))
 
-# %% ../nbs/33_workers.ipynb #9182aa02
+# %% ../nbs/33_workers.ipynb #7a7974cd
 _worker_age = 50  # tasks in the life of a worker
 
 def _give_back():
@@ -104,7 +104,7 @@ def _do(call, threads, tensorflow):
         try: return _outcome(call, threads, tensorflow)
         finally: _give_back()
 
-# %% ../nbs/33_workers.ipynb #fa83d4d6
+# %% ../nbs/33_workers.ipynb #3df60d3c
 class _Lost(Exception): "A worker died before its task was done"
 
 def _belong_to(parent):
@@ -117,7 +117,7 @@ def _belong_to(parent):
         os._exit(1)
     threading.Thread(target=watch, daemon=True).start()
 
-# %% ../nbs/33_workers.ipynb #b7b4d79b
+# %% ../nbs/33_workers.ipynb #f3424922
 class _Loky:
     "Processes of this machine"
     def __init__(self, jobs, threads):
@@ -144,7 +144,7 @@ class _Loky:
                 return self._hand(self.idle.pop(), task)
         return self._hand(self._new(), task)
 
-# %% ../nbs/33_workers.ipynb #6ed5daaa
+# %% ../nbs/33_workers.ipynb #133914e5
 @patch
 def wait(self: _Loky, futures, seconds):
     with warnings.catch_warnings():  # loky replaces a worker whose memory has grown, and warns of it
@@ -164,7 +164,7 @@ def result(self: _Loky, future):
     else: worker.shutdown()
     return out
 
-# %% ../nbs/33_workers.ipynb #ef1b9467
+# %% ../nbs/33_workers.ipynb #60c6ddb5
 @patch
 def drop(self: _Loky, future):
     worker = self.busy.pop(future, None)
@@ -175,7 +175,7 @@ def stop(self: _Loky):
     for future in list(self.busy): self.drop(future)
     for worker in self.idle: worker.shutdown()
 
-# %% ../nbs/33_workers.ipynb #dc463278
+# %% ../nbs/33_workers.ipynb #3ffe724c
 @contextlib.contextmanager
 def needs_extra(
     name: str # of an extra of synthnb: "ray", "dask"
@@ -185,7 +185,7 @@ def needs_extra(
     except ImportError:
         raise NotFound(f"{name} is not installed; install it with: pip install 'synthnb[{name}]'") from None
 
-# %% ../nbs/33_workers.ipynb #b748a1be
+# %% ../nbs/33_workers.ipynb #b236431a
 class _Ray:
     "A Ray cluster"
     def __init__(self, jobs, threads):
@@ -209,7 +209,7 @@ class _Ray:
         self.busy[future] = True
         return future
 
-# %% ../nbs/33_workers.ipynb #8e8a0011
+# %% ../nbs/33_workers.ipynb #bbab3717
 @patch
 def wait(self: _Ray, futures, seconds): return self.ray.wait(list(futures), timeout=seconds)[0]
 
@@ -225,7 +225,7 @@ def result(self: _Ray, future):
 def drop(self: _Ray, future):
     if self.busy.pop(future, None): self.ray.cancel(future, force=True)
 
-# %% ../nbs/33_workers.ipynb #bcdca700
+# %% ../nbs/33_workers.ipynb #2817c78e
 class _Dask:
     "A Dask cluster"
     def __init__(self, jobs, threads):
@@ -254,7 +254,7 @@ class _Dask:
         for future in list(self.busy): self.drop(future)
         for started in self.own: started.close()
 
-# %% ../nbs/33_workers.ipynb #1a326713
+# %% ../nbs/33_workers.ipynb #11369ea4
 @patch
 def submit(self: _Dask, *task):
     future = self.client.submit(_do, *task, pure=False)
@@ -275,7 +275,7 @@ def result(self: _Dask, future):
     try: return future.result()
     except KilledWorker as died: raise _Lost(str(died)) from None
 
-# %% ../nbs/33_workers.ipynb #c4088dfe
+# %% ../nbs/33_workers.ipynb #a0ba3b20
 _most_deaths = 3  # of its workers, and a task is given up
 
 def _hand_back(result): return result
@@ -300,7 +300,7 @@ class _Task:
                  "perhaps for want of memory; try smaller pictures or batches, or a machine with more memory")
         return Failed(error, str(lost), SynthnbError(error))
 
-# %% ../nbs/33_workers.ipynb #3fb57413
+# %% ../nbs/33_workers.ipynb #70150575
 class _Queue:
     "The tasks of a list on their way: those that wait, and those that run"
     def __init__(self, pool, jobs, setup, tasks):
@@ -323,7 +323,7 @@ class _Queue:
         suspects = [each for each in [task, *self.running.values()] if each.is_suspect()]
         return len(self.running) < self.jobs and not suspects
 
-# %% ../nbs/33_workers.ipynb #d50456eb
+# %% ../nbs/33_workers.ipynb #5e170178
 @patch
 def ended(self: _Queue, seconds):
     "Wait for a task to end, but no longer than some seconds; give (index, result) of those that are done"
@@ -342,7 +342,7 @@ def _outcome_of(self: _Queue, future, task):
     if task.is_suspect(): self.waiting.append(task)
     else: self.waiting.appendleft(task)
 
-# %% ../nbs/33_workers.ipynb #ea3bf44b
+# %% ../nbs/33_workers.ipynb #725b79ac
 @patch
 def drop(self: _Queue):
     "End the tasks that run"
@@ -360,7 +360,7 @@ def _run_tasks(pool, jobs, setup, tasks, tick=lambda: None):
             yield from ended
     finally: queue.drop()
 
-# %% ../nbs/33_workers.ipynb #aed2e48c
+# %% ../nbs/33_workers.ipynb #62a247c3
 BACKENDS = dict(loky=_Loky, ray=_Ray, dask=_Dask)
 
 @contextlib.contextmanager

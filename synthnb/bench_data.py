@@ -6,7 +6,7 @@
 __all__ = ['odd_files', 'bad_files', 'zoo', 'found_in_zoo', 'leaks', 'throughput', 'time_folder', 'write_rows', 'time_rows',
            'scale', 'train_some', 'memory', 'data']
 
-# %% ../nbs/53_bench_data.ipynb #26e0b8b0
+# %% ../nbs/53_bench_data.ipynb #56d6c09c
 import io, os, struct, sys, tempfile, time, warnings, zlib
 from contextlib import contextmanager
 from functools import partial
@@ -20,7 +20,7 @@ from .data import ImageSet
 from .duplicates import planted
 from .measure import alone, field, folder_of, in_turns, timed
 
-# %% ../nbs/53_bench_data.ipynb #8b02fb37
+# %% ../nbs/53_bench_data.ipynb #4e9c0b9f
 def _saved_as(im, kind, **options) -> bytes:
     "A picture as a file"
     buffer = io.BytesIO()
@@ -32,7 +32,8 @@ def _odd_jpegs(im): # name: bytes
     exif[0x0112] = 6
     grey = im.convert("L")
     return {"progressive.jpg": _saved_as(im, "JPEG", progressive=True),
-        "inks.jpg": _saved_as(im.convert("CMYK"), "JPEG"), "lying.jpg": _saved_as(im, "JPEG", exif=exif), "grey.jpg": _saved_as(grey, "JPEG"),
+        "inks.jpg": _saved_as(im.convert("CMYK"), "JPEG"), "lying.jpg": _saved_as(im, "JPEG",
+            exif=exif), "grey.jpg": _saved_as(grey, "JPEG"),
         "SHOUTING.JPG": _saved_as(im, "JPEG"), "jpeg as.bmp": _saved_as(im, "JPEG"),
         "bad exif.jpg": _saved_as(im, "JPEG", exif=b"Exif\0\0MM\0*\xff\xff\xff\xff")}
 
@@ -45,7 +46,7 @@ def _odd_pngs(im): # name: bytes
         "moving.png": _saved_as(im, "PNG", **moving),
         "see-through palette.png": _saved_as(im.quantize(8), "PNG", transparency=0)}
 
-# %% ../nbs/53_bench_data.ipynb #fe2455d7
+# %% ../nbs/53_bench_data.ipynb #0c6bec5f
 def _odd_others(im): # name: bytes
     grey, few = im.convert("L"), im.quantize(64)
     deep = Image.fromarray(np.asarray(grey).astype(np.uint16) * 257)
@@ -66,7 +67,7 @@ def odd_files(im: Image.Image) -> dict: # name: bytes
     named = {name: _saved_as(im, "PNG") for name in _odd_names}
     return _odd_jpegs(im) | _odd_pngs(im) | _odd_others(im) | named
 
-# %% ../nbs/53_bench_data.ipynb #03288918
+# %% ../nbs/53_bench_data.ipynb #ad74192d
 def _png_of(width, height, body=b""):
     "A PNG with any header"
     def chunk(kind, data): return struct.pack(">I", len(data)) + kind + data + struct.pack(">I",
@@ -81,7 +82,7 @@ _no_pictures = {"page.jpg": b"<!doctype html><title>404</title>", "note.png": b"
     "head.png": b"\x89PNG\r\n\x1a\n", "table.csv": b"a,b\n1,2\n", "no frames.gif": b"GIF89a\1\0\1\0\0\0\0;",
     "nothing in it.png": _png_of(0, 0)}
 
-# %% ../nbs/53_bench_data.ipynb #9c09bcc7
+# %% ../nbs/53_bench_data.ipynb #5c260b9c
 def bad_files(im: Image.Image): # yields (problem, name, bytes)
     "Make files that cannot be used, with what is wrong with each"
     suffixes = dict(JPEG="jpg", PNG="png", GIF="gif", WEBP="webp", TIFF="tif", BMP="bmp")
@@ -97,7 +98,7 @@ def bad_files(im: Image.Image): # yields (problem, name, bytes)
         yield "too small", f"{name}.png", _saved_as(im.resize(size), "PNG")
     yield "damaged", "bad pixels.png", _png_of(64, 48, b"x\x9c" + b"\xff" * 200)
 
-# %% ../nbs/53_bench_data.ipynb #95ad000e
+# %% ../nbs/53_bench_data.ipynb #f9f4b2ad
 def zoo(root: Path) -> dict: # path below `root`: the problem that has to be found, "" for none, None for litter
     "Make a folder of malformed and odd files"
     root, im, wanted = Path(root), field(1, 96, 64), {}
@@ -118,7 +119,7 @@ def zoo(root: Path) -> dict: # path below `root`: the problem that has to be fou
     os.mkfifo(root/"animals"/"pipe.png")
     return wanted | {"animals/pipe.png": "unreadable"}
 
-# %% ../nbs/53_bench_data.ipynb #0c13b345
+# %% ../nbs/53_bench_data.ipynb #5fb684dc
 def found_in_zoo() -> pd.DataFrame:
     "Count the zoo's files by problem, and those that get the name that they should"
     with tempfile.TemporaryDirectory() as tmp, warnings.catch_warnings():
@@ -128,7 +129,7 @@ def found_in_zoo() -> pd.DataFrame:
     right = (wanted == found.reindex(wanted.index)).groupby(wanted.replace("", "none")).agg(["size", "sum"])
     return right.set_axis(["files", "found"], axis=1).rename_axis("problem")
 
-# %% ../nbs/53_bench_data.ipynb #93efa6ee
+# %% ../nbs/53_bench_data.ipynb #3914e602
 def leaks(
     quick: bool = False # 200 pictures, not 2,000
 ) -> pd.DataFrame: # recall by kind of change, and the false groups in 1,000 pictures
@@ -140,7 +141,7 @@ def leaks(
     rate = round(1000 * len(false) / len(pictures), 1)
     return table.assign(**{"false groups in 1,000": [""] * (len(table) - 1) + [rate]})
 
-# %% ../nbs/53_bench_data.ipynb #dd0adbe9
+# %% ../nbs/53_bench_data.ipynb #450eb4f2
 def _feeds(images, size, steps): # name: data
     "The same training fed in three ways"
     import tensorflow as tf
@@ -166,7 +167,7 @@ def throughput(
     ratio = took.rdiv(took["a constant batch"], axis=0).median().round(3)
     return pd.DataFrame({"pictures a second": (32 * steps / took).median().round(1), "of a constant batch": ratio})
 
-# %% ../nbs/53_bench_data.ipynb #be0a596d
+# %% ../nbs/53_bench_data.ipynb #2936d033
 def _time_draws(images, times):
     with timed(times, "split"): rest, test = images.split(.2)
     with timed(times, "sample"): rest.sample(max(1, len(rest) // 20 // len(rest.labels)))
@@ -182,7 +183,7 @@ def time_folder(root: str) -> dict: # seconds
     with timed(times, "open it"): ImageSet.open(root)
     return times
 
-# %% ../nbs/53_bench_data.ipynb #bd030ab3
+# %% ../nbs/53_bench_data.ipynb #232f8b6a
 def write_rows(path: str, n: int):
     "Write a manifest of `n` rows, without the files"
     sha = pd.Series(np.random.default_rng(0).integers(0, 2**63, n)).map("{:064x}".format)
@@ -198,7 +199,7 @@ def time_rows(path: str) -> dict: # seconds
     _time_draws(images, times)
     return times
 
-# %% ../nbs/53_bench_data.ipynb #0ab4b551
+# %% ../nbs/53_bench_data.ipynb #fe3f89a6
 def scale(
     n: int = 100_000, # small JPEGs in a folder
     rows: int = 1_000_000, # of a manifest
@@ -225,7 +226,7 @@ def _own_cache(folder):
         os.environ.pop("SYNTHNB_CACHE")
         if before: os.environ["SYNTHNB_CACHE"] = before
 
-# %% ../nbs/53_bench_data.ipynb #af09888b
+# %% ../nbs/53_bench_data.ipynb #69f61386
 def train_some(root: str, n: int, steps: int, size: int) -> int:
     "Train on `n` pictures, decoded to disk"
     from synthnb.model import cnn
@@ -248,7 +249,7 @@ def memory(
         found = {f"{n:,} pictures": alone("bench_data.train_some", folder, n, steps, size) for n in (few, many)}
     return pd.DataFrame(found, ["steps", "peak MB"]).T.round()
 
-# %% ../nbs/53_bench_data.ipynb #58b64258
+# %% ../nbs/53_bench_data.ipynb #60dfad16
 def data(
     quick: bool = False # on little, to see that it works; the figures mean nothing then
 ): # yields (title, table)

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['run_small', 'left_in', 'Cluster', 'kill_often', 'disturbed', 'Clock', 'run_clocked', 'machinery', 'run']
 
-# %% ../nbs/55_bench_runs.ipynb #463d1665
+# %% ../nbs/55_bench_runs.ipynb #6c28f620
 import hashlib, json, os, random, signal, subprocess, tempfile, time
 from collections import Counter
 from contextlib import contextmanager, nullcontext
@@ -27,7 +27,7 @@ from .measure import alone, start
 from .study import study
 from .workers import needs_extra
 
-# %% ../nbs/55_bench_runs.ipynb #f414b557
+# %% ../nbs/55_bench_runs.ipynb #9f8019b7
 def run_small(
     out: str, # the run folder
     replicates: int, 
@@ -42,7 +42,7 @@ def run_small(
         reference=False, out=out, name="digits")
     return len(small.run(2, "ray" if address else "loky", progress=False).trials)
 
-# %% ../nbs/55_bench_runs.ipynb #ae7c9e63
+# %% ../nbs/55_bench_runs.ipynb #52acc048
 def _digest_of(*said): return hashlib.sha256(repr(said).encode()).hexdigest()[:8]
 
 def left_in(out: Path) -> dict:
@@ -56,7 +56,7 @@ def left_in(out: Path) -> dict:
         "their paths and contents": _digest_of(pictures), "names of all files": _digest_of(files),
         "half-written or failed": sum(f.endswith((".part", ".steps", ".error.json")) for f in files)}
 
-# %% ../nbs/55_bench_runs.ipynb #91bce56f
+# %% ../nbs/55_bench_runs.ipynb #e7965a9a
 def _processes(word) -> dict: # pid: its parent's
     "List the processes whose command has a word in it"
     said = subprocess.run(["ps", "-A", "-o", "pid=,ppid=,command="], capture_output=True, text=True, check=True).stdout
@@ -72,7 +72,7 @@ def _outlived(killed, seen, word, seconds=60) -> int:
     while seen & _processes(word).keys() and time.monotonic() < end: time.sleep(.2)
     return max(count, len(seen & _processes(word).keys()))
 
-# %% ../nbs/55_bench_runs.ipynb #0568c0b7
+# %% ../nbs/55_bench_runs.ipynb #7cff93ee
 @dataclass
 class Cluster:
     "Where an experiment runs that is to be killed"
@@ -93,7 +93,7 @@ def _two_nodes(): # a Cluster
         yield Cluster(cluster.address, parents, "ray::_task", take)
     finally: cluster.shutdown()
 
-# %% ../nbs/55_bench_runs.ipynb #0e2950d9
+# %% ../nbs/55_bench_runs.ipynb #fcf673e0
 class _Killer:
     "Runs the small experiment, and kills it until it is done"
     def __init__(self, out, replicates, cluster, seed):
@@ -123,7 +123,7 @@ class _Killer:
         self.lead()
         time.sleep(self.draw.uniform(0, 8))
 
-# %% ../nbs/55_bench_runs.ipynb #b21e17b9
+# %% ../nbs/55_bench_runs.ipynb #d29e90ef
 def _so_far(out): # pictures, trials
     return np.array([sum(1 for _ in (out/folder).rglob(f"[!.]*.{suffix}"))
                      for folder, suffix in dict(pictures="png", trials="npz").items()])
@@ -143,7 +143,7 @@ def kill_often(out: Path, replicates: int, kills: int, whole: np.ndarray, cluste
     left = _outlived(killer.processes[:-1], killer.seen, cluster.word)
     return {f"{k} killed": v for k, v in killer.count.items()} | {"processes left behind": left}
 
-# %% ../nbs/55_bench_runs.ipynb #e1610738
+# %% ../nbs/55_bench_runs.ipynb #0ca4e1c4
 def disturbed(
     replicates: int = 10, kills: int = 10,
     backends: tuple = ("loky", "ray"), # Ray is left out where it is not installed
@@ -164,7 +164,7 @@ def disturbed(
             except NotFound: table[name] = dict.fromkeys(table["left alone"], "left out")
     return pd.DataFrame(table).fillna("")
 
-# %% ../nbs/55_bench_runs.ipynb #24364c33
+# %% ../nbs/55_bench_runs.ipynb #15288a4a
 class Clock:
     "Adds up the seconds of parts of a task; one part at a time"
     def __init__(self): self.times, self.part, self.since = Counter(), "rest", time.perf_counter()
@@ -185,7 +185,7 @@ class Clock:
             finally: self.switch(before)
         return call
 
-# %% ../nbs/55_bench_runs.ipynb #c8969960
+# %% ../nbs/55_bench_runs.ipynb #bd93e682
 _parts = dict(fit="training", fit_regression="training", predict="evaluation", encode="evaluation", check_seen="rest",
     write_record="rest") # of the module trial
 
@@ -208,7 +208,7 @@ def run_clocked(out: str, clocks: str, jobs: int, settings: dict) -> tuple: # nu
     for file in Path(clocks).iterdir(): times.update(json.loads(file.read_text()))
     return len(trials), times
 
-# %% ../nbs/55_bench_runs.ipynb #21c1fadc
+# %% ../nbs/55_bench_runs.ipynb #7d14ce8d
 def _timed_run(folder, jobs, settings) -> tuple: # (trials, jobs), row
     "Time one run, and tell the share of each part in the time of its jobs"
     begun = time.perf_counter()
@@ -232,7 +232,7 @@ def machinery(
     single = [rows[trials, 1]["seconds"] if (trials, 1) in rows else np.nan for trials, _ in table.index]
     return table.assign(**{"of one job's time": table.seconds / single}).round(3)
 
-# %% ../nbs/55_bench_runs.ipynb #42adce9c
+# %% ../nbs/55_bench_runs.ipynb #f764ffb0
 def run(
     quick: bool = False # on little, to see that it works; the figures mean nothing then
 ): # yields (title, table)

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['field', 'folder_of', 'in_turns', 'timed', 'peak_megabytes', 'start', 'alone']
 
-# %% ../nbs/52_measure.ipynb #269e8a01
+# %% ../nbs/52_measure.ipynb #aaa23cf0
 import json, re, subprocess, sys, time
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,13 +14,13 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-# %% ../nbs/52_measure.ipynb #da5ff034
+# %% ../nbs/52_measure.ipynb #fd2b7203
 def field(seed: int, width: int = 192, height: int = 144) -> Image.Image:
     "Draw a picture of nothing, its own for each `seed`"
     grid = np.random.default_rng(seed).integers(0, 256, (7, 9, 3), np.uint8)
     return Image.fromarray(grid).resize((width, height), Image.BICUBIC)
 
-# %% ../nbs/52_measure.ipynb #d0a9e531
+# %% ../nbs/52_measure.ipynb #3881d7e6
 def folder_of(
     root: Path, 
     n: int, # pictures
@@ -35,7 +35,7 @@ def folder_of(
     (root/"made").touch()
     return root
 
-# %% ../nbs/52_measure.ipynb #ef7df449
+# %% ../nbs/52_measure.ipynb #541ae8bb
 def in_turns(
     ways: dict, # name: a function to call
     rounds: int # those that count; one more, the first, warms up
@@ -57,7 +57,7 @@ def timed(times: dict, what: str):
     yield
     times[what] = round(time.perf_counter() - start, 2)
 
-# %% ../nbs/52_measure.ipynb #63f14cf2
+# %% ../nbs/52_measure.ipynb #9ce4f81d
 def peak_megabytes() -> float:
     "Peak memory of this process; Linux counts in `ru_maxrss` what its parent had, too"
     status = Path("/proc/self/status")
@@ -81,7 +81,7 @@ def start(
     return subprocess.Popen([sys.executable, "-W", "ignore", "-c", _code, json.dumps(told)],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
-# %% ../nbs/52_measure.ipynb #76379b5f
+# %% ../nbs/52_measure.ipynb #05edf969
 def alone(
     function: str, # with its module
     *arguments # what JSON can say, and paths

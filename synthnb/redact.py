@@ -23,13 +23,14 @@ _key_shapes = [(re.compile(pattern), shown) for pattern, shown in [
     (r"://[^/@\s]+@", "://(left out)@")]]
 
 @lru_cache(10_000)
+def _is_secret(name): return bool(_secret_name.search(re.sub("[^a-z]", "", str(name).lower())))
+
 def is_key(
     name: str, # of a setting
     value=None # of the setting
 ) -> bool:
     "Tell whether a setting's name, or its value, is one that nobody else should see"
-    if _secret_name.search(re.sub("[^a-z]", "", str(name).lower())): return True
-    return isinstance(value, str) and any(shape.search(value) for shape, _ in _key_shapes)
+    return _is_secret(name) or isinstance(value, str) and any(shape.search(value) for shape, _ in _key_shapes)
 
 # %% ../nbs/09_redact.ipynb #29e6d2e0
 _folder_shapes = [(re.compile(pattern), shown) for pattern, shown in [

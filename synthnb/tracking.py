@@ -13,7 +13,7 @@ import pandas as pd
 from fastcore.basics import patch
 
 import synthnb
-from .card import is_key, redact
+from .redact import is_key, redact
 from .files import BadSetting, NotFound, SynthnbError, cores, joined, write_atomic
 
 # %% ../nbs/34_tracking.ipynb #b90e490d

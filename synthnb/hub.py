@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['hub_style', 'hub_digest', 'hub_repaint']
 
-# %% ../nbs/11a_hub.ipynb #a24a0607
+# %% ../nbs/11a_hub.ipynb #cb2d9483
 import hashlib
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from PIL import Image
 from .files import BadSetting, NotFound, read_image
 from .styles import as_floats, as_rgb, made_once, style_bank, style_digest, style_square
 
-# %% ../nbs/11a_hub.ipynb #182721c3
+# %% ../nbs/11a_hub.ipynb #c632aa64
 def hub_style(
     style # a PIL picture or a file
 ) -> tuple: # (name, uint8 [height, width, 3])
@@ -31,7 +31,7 @@ def hub_style(
     pixels = np.asarray(as_rgb(style))
     return f"picture-{style_digest(pixels)}", pixels
 
-# %% ../nbs/11a_hub.ipynb #2f0eba12
+# %% ../nbs/11a_hub.ipynb #8886be6e
 def hub_digest(
     hub: str # address or folder of a network
 ) -> str: # the address, or 16 hexadecimal digits
@@ -41,7 +41,7 @@ def hub_digest(
     contents = b"".join(hashlib.sha256(file.read_bytes()).digest() for file in files)
     return hashlib.sha256(contents).hexdigest()[:16]
 
-# %% ../nbs/11a_hub.ipynb #61c19d11
+# %% ../nbs/11a_hub.ipynb #bb3ca526
 def _within_study_size(pixels):
     "Pixels resized to fit into 512 rows and 256 columns"
     import tensorflow as tf
@@ -53,7 +53,7 @@ def _hub_inputs(pixels, style, as_published):
     if not as_published: return pixels, as_floats(style_square(Image.fromarray(style)))
     return _within_study_size(pixels), tf.nn.avg_pool(_within_study_size(np.float32(style)[None] / 255), 3, 1, "VALID")
 
-# %% ../nbs/11a_hub.ipynb #2788872d
+# %% ../nbs/11a_hub.ipynb #7204ff9b
 @made_once
 def _hub_network(hub):
     import tensorflow_hub
@@ -66,7 +66,7 @@ def _hub_network(hub):
     if callable(network): return network
     raise BadSetting(f"{hub} is a SavedModel, but none that can be called with a content and a style picture")
 
-# %% ../nbs/11a_hub.ipynb #f9a6479e
+# %% ../nbs/11a_hub.ipynb #9e076f9e
 def hub_repaint(
     hub: str, # address or folder of the network
     as_published: bool, # prepare pictures as the study did

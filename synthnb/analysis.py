@@ -13,8 +13,8 @@ __all__ = ['SETTING', 'over_pictures', 'standard_error', 'interval', 'sign_flip'
 from .compare import accuracies, check_predictions, compare, family, rights
 from .comparison import SETTING, Comparison, at, overview, points, reach, readable, settings, verdicts
 from .features import MMD, cka, feature_distances, mmd, pca
-from .figures import (accuracy_figure, confusion, confusion_figure, curve_figure, difference_figure, entered,
-    pca_figure, samples, samples_figure)
+from .figures import accuracy_figure, curve_figure, difference_figure, entered
+from .insight import confusion, confusion_figure, pca_figure, samples, samples_figure
 from .report import published, report
 from .run import Run
 from .stats import (holm, interval, over_pictures, paired, power_of, replicates_needed, sign_flip,

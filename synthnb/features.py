@@ -145,6 +145,7 @@ def _pairs(arms, replicates): # yields (arm, against, kind, one trial, other tri
                 if a != b: yield a, b, "same", (a, r), (b, r)
                 if after[r] != r: yield a, b, "other", (a, r), (b, after[r])
 
+# %% ../nbs/44_features.ipynb #4a574572
 def feature_distances(
     run, # a `Run`; of several settings the last
     rows: int = 400 # test pictures used, drawn at random

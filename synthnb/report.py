@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['published', 'report']
 
-# %% ../nbs/46_report.ipynb #ebeb8d5d
+# %% ../nbs/46_report.ipynb #d007998d
 import base64, html, json
 from pathlib import Path
 
@@ -15,25 +15,25 @@ from .redact import redact
 from .compare import REFERENCE, SETTING, at, in_words, settings, worded
 from .data import png
 from .features import feature_distances
-from .figures import (accuracy_figure, confusion_figure, curve_figure, curves, difference_figure, entered,
-    pca_figure, samples_figure)
+from .figures import accuracy_figure, curve_figure, curves, difference_figure, entered
 from .files import NotFound, joined, plural, write_atomic
+from .insight import confusion_figure, pca_figure, samples_figure
 
-# %% ../nbs/46_report.ipynb #bb796da6
+# %% ../nbs/46_report.ipynb #c3983bd6
 def _paragraph(text): return f"<p>{html.escape(text)}</p>"
 
 def _section(title, *parts): return f"<section><h2>{html.escape(title)}</h2>{''.join(parts)}</section>"
 
 def _preformatted(text): return f"<pre>{html.escape(text)}</pre>"
 
-# %% ../nbs/46_report.ipynb #d7a54768
+# %% ../nbs/46_report.ipynb #5ae76bfe
 def _html_table(df, digits=3, kind=""):
     "A DataFrame as a table that scrolls by itself on a narrow screen"
     def show(v): return "" if pd.isna(v) else f"{v:.{digits}f}"
     table = df.to_html(index=False, border=0, escape=True, float_format=show, na_rep="")
     return f'<div class="wide {kind}">{table}</div>'
 
-# %% ../nbs/46_report.ipynb #5941d02b
+# %% ../nbs/46_report.ipynb #8c6ad640
 def _inside(fig, alt, dpi=160):
     "A figure as a picture inside the page"
     width, data = round(96 * fig.get_figwidth()), base64.b64encode(png(fig, dpi)).decode()
@@ -41,14 +41,13 @@ def _inside(fig, alt, dpi=160):
     return (f'<figure><img src="data:image/png;base64,{data}" alt="{html.escape(alt)}" width="{width}" '
             f'style="min-width:{least}px"></figure>')
 
-# %% ../nbs/46_report.ipynb #65ca6f2b
-def _where_possible(make, *arguments, alt=""): # a figure where there is `alt`, else a table
-    "A part of the page; where what it needs is gone, the sentence that says so"
-    try: made = make(*arguments)
-    except (NotFound, OSError) as e: return _paragraph(f"Not shown: {redact(str(e))}.")
-    return _inside(made, alt) if alt else _html_table(made, 4)
+# %% ../nbs/46_report.ipynb #3d4b11ce
+def _where_possible(pieces, *arguments): # `pieces` yields HTML
+    "Pieces of the page; where what they need is gone, a sentence that says so in their place"
+    try: return "".join(pieces(*arguments))
+    except (NotFound, OSError) as error: return _paragraph(f"Not shown: {redact(str(error))}.")
 
-# %% ../nbs/46_report.ipynb #7adcbe11
+# %% ../nbs/46_report.ipynb #55d82da0
 def _span_of(values): 
     if values.nunique() == 1: return f"{values.min():,.0f}"
     return f"{values.min():,.0f} to {values.max():,.0f}"
@@ -62,7 +61,7 @@ def _about_trials(run, trials):
     return (f"{len(trials)} trials on {_span_of(trials.test_n)} held-out real pictures, {_span_of(trained.steps)} "
             f"training steps each. The differences are paired: within a replicate all arms share their {shared}{but}.")
 
-# %% ../nbs/46_report.ipynb #15dfb049
+# %% ../nbs/46_report.ipynb #c67602a3
 def _undone(run, trials):
     "Sentences on trials that failed, and on those that are not there yet"
     failures = run.failures
@@ -77,7 +76,7 @@ def _undone(run, trials):
         are = "is" if missing == 1 else "are"
         yield f"{plural(missing, 'trial')} of this experiment {are} not done yet: run it again to finish it."
 
-# %% ../nbs/46_report.ipynb #3137ad5b
+# %% ../nbs/46_report.ipynb #998f7108
 _try_features = ("With so few pictures, try logistic regression on the features of a network pretrained on ImageNet "
     "first: it often beats any network trained from scratch, and this experiment does not measure it.")
 
@@ -99,7 +98,7 @@ def _notes(run, trials, comparison): # yields sentences
     yield from _undone(run, trials)
     if REFERENCE not in set(trials.arm): yield _try_features
 
-# %% ../nbs/46_report.ipynb #200261af
+# %% ../nbs/46_report.ipynb #b881b4a2
 def published(
     trials: pd.DataFrame # with train_accuracy, test_accuracy and the pictures seen; of several settings the last
 ) -> pd.DataFrame: # one row an arm; shares of 1
@@ -110,7 +109,7 @@ def published(
     found = found.rename(columns=dict(train_accuracy="published", test_accuracy="held_out"))
     return found.join(entered(last).set_index("arm").synthetic_share).reset_index()
 
-# %% ../nbs/46_report.ipynb #c3fad3f3
+# %% ../nbs/46_report.ipynb #64dfefb3
 _protocol = """<p><b>This run repeats the study's own protocol, as published.</b> It shows what that protocol
 measures, not whether synthetic pictures help: its iterators are endless and chained, so that pictures after the first
 set may never be reached, and its figure is accuracy on the batches of training.</p>"""
@@ -122,7 +121,7 @@ def _as_published(trials):
     percent = table.assign(**{column: 100 * table[column] for column in table.columns[1:]})
     return f'<div class="notice">{_protocol}{_html_table(percent, 1)}</div>'
 
-# %% ../nbs/46_report.ipynb #8bdbdae7
+# %% ../nbs/46_report.ipynb #90dc6fdd
 def _verdict_list(comparison):
     "The verdicts of the last setting, each in the colour of its kind"
     last = comparison.last()
@@ -141,7 +140,7 @@ def _head(run, trials, comparison):
         parts.append(_html_table(comparison.overview(), kind="all words"))
     return "".join([*parts, *map(_paragraph, _notes(run, trials, comparison))])
 
-# %% ../nbs/46_report.ipynb #6f3756f8
+# %% ../nbs/46_report.ipynb #9615dbc3
 def _explained(comparison):
     "How to read the table of the comparison"
     over = "replicates and held-out pictures" if comparison.pictures else "replicates, on these held-out pictures"
@@ -165,7 +164,7 @@ def _comparison_section(trials, comparison):
     if setting: parts.append(_paragraph(f"Both figures show the last setting, {in_words(setting, comparison.unit)}."))
     return _section("The comparison", *parts)
 
-# %% ../nbs/46_report.ipynb #a4cabb9e
+# %% ../nbs/46_report.ipynb #8948650b
 def _worth_a_curve(trials, comparison): # yields budget, per_class, share
     yield from (k for k in SETTING if k in settings(comparison)[0])
     lines, _ = curves(trials, comparison, "share")
@@ -179,46 +178,55 @@ def _curve_sections(trials, comparison): # yields one section, or none
     yield _section("Curves", _paragraph("Held-out accuracy and the paired difference to the baseline, means with 95 % "
         "intervals; what is not on the axis is at its last setting."), *figures)
 
-# %% ../nbs/46_report.ipynb #eba99e48
+# %% ../nbs/46_report.ipynb #a779e59f
 _read_distances = ("MMD² and CKA between features of the same test pictures, within a replicate (same) or across "
     "replicates (other). Raw features of two networks live in different bases, so MMD² is large even between "
     "replicates of one arm: read each row against those where an arm stands against itself. CKA does not depend on the "
     "basis; 1 is the same.")
 
-def _insight_sections(run, trials): # yields sections
-    "What is taken for what, what the networks see, and pictures"
+def _about_features(run): # yields HTML
+    yield _paragraph("Principal components of the penultimate layer, one replicate, each network by itself: axes "
+        "cannot be compared between panels.")
+    yield _inside(pca_figure(run), "Penultimate features of the test pictures by arm, coloured by label")
+    yield _html_table(feature_distances(run), 4)
+    yield _paragraph(_read_distances)
+
+# %% ../nbs/46_report.ipynb #877c54b2
+def _about_confusions(run, trials): # yields HTML
     setting = settings(trials)[-1]
     here = f" Here and in the next section: {in_words(setting, run.unit)}." if setting else ""
-    yield _section("What is taken for what",
-        _paragraph("Rows are the true labels, in percent, summed over replicates." + here),
-        _where_possible(confusion_figure, run, alt="Confusion matrix of each arm"))
-    yield _section("What the networks see in the test pictures",
-        _paragraph("Principal components of the penultimate layer, one replicate, each network by itself: axes "
-            "cannot be compared between panels."),
-        _where_possible(pca_figure, run, alt="Penultimate features of the test pictures by arm, coloured by label"),
-        _where_possible(feature_distances, run), _paragraph(_read_distances))
-    yield _section("Training pictures by origin",
-        _where_possible(samples_figure, run, alt="Real training pictures and what was made of them"))
+    yield _paragraph("Rows are the true labels, in percent, summed over replicates." + here)
+    yield _inside(confusion_figure(run), "Confusion matrix of each arm")
 
-# %% ../nbs/46_report.ipynb #53d3d575
+def _about_pictures(run): # yields HTML
+    yield _inside(samples_figure(run), "Real training pictures and what was made of them")
+
+def _insight_sections(run, trials): # yields sections
+    "What is taken for what, what the networks see, and pictures"
+    yield _section("What is taken for what", _where_possible(_about_confusions, run, trials))
+    yield _section("What the networks see in the test pictures", _where_possible(_about_features, run))
+    yield _section("Training pictures by origin", _where_possible(_about_pictures, run))
+
+# %% ../nbs/46_report.ipynb #f589f48e
 def _again(run):
     "How to do it again: the file, or else the configuration"
     if run.study:
         yield _paragraph("Save this as study.toml, with the path of your data if its name is a folder's, and run it:")
         yield _preformatted("synthnb run study.toml") + _preformatted(redact(run.study))
     else:
-        yield _paragraph("This run was made in Python, by an Experiment with the arms, settings and seed of the "
-            "configuration below, so there is no study.toml that runs it again.")
+        yield _paragraph("This run has no study.toml, the file from which `synthnb run` repeats a study. To do it "
+            "again, make an Experiment in Python with the arms, settings and seed of the configuration below.")
     config = json.dumps(redact(run.config), indent=1, ensure_ascii=False, default=str)
     summary = "<summary>The whole configuration, with versions and seed</summary>"
     yield f"<details>{summary}{_preformatted(config)}</details>"
 
+# %% ../nbs/46_report.ipynb #0206bc08
 def _whole_numbers(table):
     "The table with numbers that have no fraction shown as such"
     whole = [c for c in ("per_class", "budget", "seconds") if c in table and table[c].notna().all()]
     return table.assign(**{c: table[c].map("{:.10g}".format) for c in whole})
 
-# %% ../nbs/46_report.ipynb #2c122c88
+# %% ../nbs/46_report.ipynb #63d5fc15
 def _record_sections(run, trials): # yields sections
     "What was done, trial by trial, and how to do it again"
     yield _section("What entered the training steps", _html_table(entered(trials)))
@@ -229,7 +237,7 @@ def _record_sections(run, trials): # yields sections
     yield _section("All trials", _html_table(_whole_numbers(trials), 4))
     yield _section("How to do it again", *_again(run))
 
-# %% ../nbs/46_report.ipynb #bf346142
+# %% ../nbs/46_report.ipynb #be651040
 _style_sheet = """
 :root{color-scheme:light}*{box-sizing:border-box}
 body{margin:0 auto;max-width:64rem;padding:1rem;font:16px/1.5 system-ui,sans-serif;color:#1c2430;background:#fff}
@@ -244,12 +252,13 @@ border-left:5px solid #9aa5b1;background:#f4f6f8;overflow-wrap:anywhere}
 .notice{border:2px solid #b3261e;padding:.25rem .75rem;margin:1rem 0}.wide{overflow-x:auto}
 table{border-collapse:collapse;font-size:.85rem;font-variant-numeric:tabular-nums}
 th,td{padding:.25rem .6rem;text-align:right;white-space:nowrap;border-bottom:1px solid #e3e7ec}th{white-space:normal;
-vertical-align:bottom}th:first-child,td:first-child,.words td:nth-child(2),.words th:nth-child(2),.all td,
+vertical-align:bottom}th:first-child,td:first-child,.words td:nth-last-child(n+8),.words th:nth-last-child(n+8),.all td,
 .all th{text-align:left}
 pre{overflow-x:auto;background:#f4f6f8;padding:.75rem;font-size:.8rem}
 """
 
-def _page(title, *parts):
+# %% ../nbs/46_report.ipynb #49065999
+def _whole_page(title, *parts):
     "A whole HTML file"
     policy = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
     title = html.escape(title)
@@ -258,7 +267,7 @@ def _page(title, *parts):
             f'<meta name="viewport" content="width=device-width, initial-scale=1"><title>{title}</title>'
             f'<style>{_style_sheet}</style></head><body><h1>{title}</h1>{"".join(parts)}</body></html>\n')
 
-# %% ../nbs/46_report.ipynb #1ce17e46
+# %% ../nbs/46_report.ipynb #c8272faf
 def report(
     run, # a `Run`, finished or not
     margin: float = None, # a difference this small does not matter, a share; None: the run's
@@ -271,4 +280,4 @@ def report(
         *_curve_sections(trials, comparison), *_insight_sections(run, trials), *_record_sections(run, trials)]
     title = f"Did the synthetic pictures help? {run.name}".strip()
     comparison.save(run.out/"comparison.csv")
-    return write_atomic(run.out/"report.html", _page(title, *parts).encode())
+    return write_atomic(run.out/"report.html", _whole_page(title, *parts).encode())

@@ -88,7 +88,7 @@ class Comparison(pd.DataFrame):
     baseline, margin, family, pictures = _Fact(), _Fact(), _Fact(), _Fact()
     unit, left_out, beforehand = _Fact(), _Fact(), _Fact()
 
-    def __init__(self, data=None, *args, **kwargs): super().__init__(data, *args, **kwargs) # a signature that can be shown
+    def __init__(self, data=None, *args, **kwargs): super().__init__(data, *args, **kwargs)
 
     @classmethod
     def of(cls,

@@ -9,7 +9,7 @@ __all__ = ['SETTING', 'over_pictures', 'standard_error', 'interval', 'sign_flip'
            'entered', 'curve_figure', 'MMD', 'mmd', 'cka', 'pca', 'confusion', 'confusion_figure', 'pca_figure',
            'feature_distances', 'samples', 'samples_figure', 'published', 'readable', 'report', 'Run', 'Comparison']
 
-# %% ../nbs/41_analysis.ipynb #90961da8
+# %% ../nbs/41_analysis.ipynb #aa1e8573
 from .compare import accuracies, check_predictions, compare, family, rights
 from .comparison import SETTING, Comparison, at, overview, points, reach, readable, settings, verdicts
 from .features import MMD, cka, feature_distances, mmd, pca
@@ -20,7 +20,7 @@ from .run import Run
 from .stats import (holm, interval, over_pictures, paired, power_of, replicates_needed, sign_flip,
     smallest_effect, standard_error, verdict)
 
-# %% ../nbs/41_analysis.ipynb #5f13b8a1
+# %% ../nbs/41_analysis.ipynb #b102c8df
 _all_ = ["SETTING", "over_pictures", "standard_error", "interval", "sign_flip", "paired", "holm", "verdict", "power_of",
     "smallest_effect", "replicates_needed", "accuracies", "check_predictions", "rights", "settings", "at", "family",
     "compare", "points", "verdicts", "overview", "reach", "accuracy_figure", "difference_figure", "entered",

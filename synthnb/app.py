@@ -6,7 +6,7 @@
 __all__ = ['reader', 'add_study_options', 'named_value', 'number_or_balance', 'make_parser', 'study_parameters', 'plan_in_words',
            'main']
 
-# %% ../nbs/51_app.ipynb #2c54c284
+# %% ../nbs/51_app.ipynb #561a87f4
 import argparse, json, sys, warnings
 from inspect import signature
 from pathlib import Path
@@ -23,7 +23,7 @@ from .styletransfer import StyleTransfer
 from .tracking import kind_in_words, kinds_of, load_mlflow, mirror, read_study
 from .workers import BACKENDS, quietly
 
-# %% ../nbs/51_app.ipynb #4298280c
+# %% ../nbs/51_app.ipynb #8cfbdadf
 def reader(
     kinds: tuple # types that a parameter may have, the single value's first
 ): # a function of a string
@@ -39,7 +39,7 @@ def reader(
         return values[0] if len(values) == 1 else values
     return read
 
-# %% ../nbs/51_app.ipynb #9afda8ff
+# %% ../nbs/51_app.ipynb #6c5a6009
 _value_names = {int: "N", float: "X", str: "NAME"}
 
 def _option_of(parameter, said) -> dict: # for argparse
@@ -52,7 +52,7 @@ def _option_of(parameter, said) -> dict: # for argparse
     name = _value_names[kinds[0]] + (",…" if len(kinds) > 1 else "")
     return dict(type=reader(kinds), metavar=name, help=text)
 
-# %% ../nbs/51_app.ipynb #c4b87f7f
+# %% ../nbs/51_app.ipynb #b63ab831
 def add_study_options(parser: argparse.ArgumentParser):
     "Add an option for each parameter of `study` but `options`; what is not given is left to `study`"
     said = docments(study)
@@ -61,7 +61,7 @@ def add_study_options(parser: argparse.ArgumentParser):
         flag = "--" + name.replace("_", "-")
         parser.add_argument(flag, default=argparse.SUPPRESS, **_option_of(parameter, said[name]))
 
-# %% ../nbs/51_app.ipynb #0360ebf6
+# %% ../nbs/51_app.ipynb #8753dc3a
 _with_help = "a parameter of the generator, as often as needed: --with strategy=both --with max_cost=2.5"
 
 def named_value(string: str) -> tuple: # name, value
@@ -73,14 +73,14 @@ def named_value(string: str) -> tuple: # name, value
     try: return name, json.loads(value)
     except ValueError: return name, value
 
-# %% ../nbs/51_app.ipynb #3d4f14c9
+# %% ../nbs/51_app.ipynb #009f9f7f
 def number_or_balance(string: str): # int or "balance"
     "Read how many pictures to make of each"
     if string == "balance": return string
     if not string.isdigit(): raise argparse.ArgumentTypeError(f"{string!r} is neither a number nor 'balance'")
     return int(string)
 
-# %% ../nbs/51_app.ipynb #214a27ea
+# %% ../nbs/51_app.ipynb #f05e8ef0
 def _run_options(parser):
     parser.add_argument("file", nargs="?", metavar="study.toml",
         help="a file that says all this, such as every run leaves in its folder; options given besides come before it")
@@ -96,7 +96,7 @@ def _run_options(parser):
     parser.add_argument("--mlflow", metavar="URI",
         help="copy the run to MLflow at its end: http://… or sqlite:///FILE")
 
-# %% ../nbs/51_app.ipynb #da000783
+# %% ../nbs/51_app.ipynb #83d60ec7
 def _making_options(parser, out):
     "Options of both commands that only make pictures"
     parser.add_argument("--out", default=out, metavar="DIR",
@@ -106,7 +106,7 @@ def _making_options(parser, out):
     parser.add_argument("--dry-run", action="store_true",
         help="say what would be made, and what it would cost, and make nothing")
 
-# %% ../nbs/51_app.ipynb #4e2f7b3c
+# %% ../nbs/51_app.ipynb #b47da8f9
 def _generate_options(parser):
     parser.add_argument("--data", required=True, metavar="FOLDER",
         help="a data set's name, or a folder with a folder for each class")
@@ -118,7 +118,7 @@ def _generate_options(parser):
         help="pictures to make of each (default 3), or balance: until no class is rarer than another")
     _making_options(parser, "synthnb-made")
 
-# %% ../nbs/51_app.ipynb #72c10814
+# %% ../nbs/51_app.ipynb #2242ef26
 def _stylize_options(parser):
     "Options of `synthnb stylize`; what is not given has the default of `StyleTransfer`"
     def add(flag, help, **options): parser.add_argument(flag, help=help, **options)
@@ -139,7 +139,7 @@ def _stylize_options(parser):
     add("--n", "copies of each picture (default: one in each style; 3 with --random)", type=int, metavar="N")
     _making_options(parser, "synthnb-styled")
 
-# %% ../nbs/51_app.ipynb #5318ad23
+# %% ../nbs/51_app.ipynb #552e82e0
 def _bench_options(parser):
     parser.add_argument("what", choices=["data", "style", "run"], help="data: odd files, near-duplicates, feeding the "
         "network, 100,000 files, in about six minutes and 1 GB of disk; style: speed, memory and faithfulness of style "
@@ -148,7 +148,7 @@ def _bench_options(parser):
     parser.add_argument("--quick", action="store_true",
         help="the same on little, in a minute: the figures mean nothing then")
 
-# %% ../nbs/51_app.ipynb #1d8df2e6
+# %% ../nbs/51_app.ipynb #6a12b647
 _resumes = "The same command resumes where it was stopped."
 _commands = dict(
     run=(_run_options, "compare training with and without synthetic pictures",
@@ -165,7 +165,7 @@ _commands = dict(
     bench=(_bench_options, "measure what synthnb claims about itself",
          "Measure what synthnb claims about itself, on this machine."))
 
-# %% ../nbs/51_app.ipynb #bd6b5c0e
+# %% ../nbs/51_app.ipynb #c6aad69d
 def make_parser() -> argparse.ArgumentParser:
     "Make the parser of the command `synthnb`"
     parser = argparse.ArgumentParser("synthnb", description="Do synthetic pictures help a classifier, and how sure can "
@@ -176,7 +176,7 @@ def make_parser() -> argparse.ArgumentParser:
         if add_options: add_options(command)
     return parser
 
-# %% ../nbs/51_app.ipynb #e68f5ce2
+# %% ../nbs/51_app.ipynb #0ac86e86
 def study_parameters(
     file: Path, # study.toml; None: none
     options: list, # (name, value) pairs for the generator
@@ -189,7 +189,7 @@ def study_parameters(
     if lengths & set(given): said = {k: v for k, v in said.items() if k not in lengths}
     return said | given | dict(options=said.get("options", {}) | dict(options))
 
-# %% ../nbs/51_app.ipynb #e7732cc3
+# %% ../nbs/51_app.ipynb #737acfb6
 def plan_in_words(
     config: dict # of the run
 ) -> str:
@@ -202,7 +202,7 @@ def plan_in_words(
             f"{numbers(config[config['unit']])} {config['unit']} each; "
             f"{plural(config['real_n'], 'picture')} to draw {per_class} per class from, {config['test_n']:,} held out")
 
-# %% ../nbs/51_app.ipynb #7269f5b9
+# %% ../nbs/51_app.ipynb #e8c57a30
 def _print_comparison(run):
     "Print what a run says, and where its report lies"
     comparison = run.compare()
@@ -213,7 +213,7 @@ def _print_comparison(run):
     if reach := comparison.reach(): print(reach)
     print(f"report: {run.report()}", f"trials: {run.folder/'trials.csv'}", sep="\n")
 
-# %% ../nbs/51_app.ipynb #a216e6a6
+# %% ../nbs/51_app.ipynb #deffe5f7
 def _status_of(failures) -> int:
     "Say which trainings failed; the exit status"
     if not len(failures): return 0
@@ -222,7 +222,7 @@ def _status_of(failures) -> int:
     print(told.to_string(index=False), file=sys.stderr)
     return 1
 
-# %% ../nbs/51_app.ipynb #3f8b451a
+# %% ../nbs/51_app.ipynb #6d506472
 def _run(file, options, jobs, backend, tensorboard, mlflow, **given) -> int: # exit status
     if mlflow: load_mlflow() # or else its absence would be seen at the end of a long run
     experiment = study(**study_parameters(file, options, given))
@@ -238,7 +238,7 @@ def _run(file, options, jobs, backend, tensorboard, mlflow, **given) -> int: # e
     if mlflow: mirror(run, mlflow)
     return status
 
-# %% ../nbs/51_app.ipynb #bf21a653
+# %% ../nbs/51_app.ipynb #1557ed94
 def _to_vary(images) -> dict: # for `augment`'s `only`
     parts = dict(part="train") if "train" in set(images.kept.part) else {}
     return dict(origin="real") | parts
@@ -252,12 +252,12 @@ def _print_making(images, maker, n, out, seed, only_say):
     if hasattr(maker, "spent"): print("", maker.spent().round(2).to_string(), sep="\n")
     print("", made.counts().to_string(), f"\npictures: {out}", sep="\n")
 
-# %% ../nbs/51_app.ipynb #1a8938c5
+# %% ../nbs/51_app.ipynb #9c6c9a44
 def _generate(data, generator, options, n, out, seed, dry_run):
     check_out(out, data)
     _print_making(load(data), make_generator(generator, **dict(options)), n, out, seed, dry_run)
 
-# %% ../nbs/51_app.ipynb #70a0cf3e
+# %% ../nbs/51_app.ipynb #1a2057a3
 def _data_or_folder(data) -> ImageSet:
     "Load a data set, or a plain folder of pictures"
     try: return load(data)
@@ -275,7 +275,7 @@ def _copies_of(maker, n):
     if n is not None: return n
     return 3 if maker.random else len(maker.styles)
 
-# %% ../nbs/51_app.ipynb #790d9c2e
+# %% ../nbs/51_app.ipynb #2c75f0bf
 def _stylize(data, n, out, seed, dry_run, **options):
     check_out(out, data)
     maker = StyleTransfer(**{k: v for k, v in options.items() if v is not None})
@@ -288,7 +288,7 @@ def _stylize(data, n, out, seed, dry_run, **options):
         print(maker.shares.to_string(), end="\n\n")
     _print_making(images, maker, _copies_of(maker, n), out, seed, dry_run)
 
-# %% ../nbs/51_app.ipynb #c5b67e95
+# %% ../nbs/51_app.ipynb #df12754b
 def _datasets():
     print(datasets().to_string(), "", "Also: tfds:NAME (any image classification set of TensorFlow Datasets), "
         "the address of an archive, an archive or a folder of your own.", sep="\n")
@@ -299,7 +299,7 @@ def _bench(what, quick):
 
 def _say(message, *_, **__): print(f"synthnb: {message}", file=sys.stderr)
 
-# %% ../nbs/51_app.ipynb #47378670
+# %% ../nbs/51_app.ipynb #4a7da29f
 def main(
     argv: list = None # the command line's words; None: those of this process
 ) -> int: # exit status: 0; 1 where trainings failed; 2 for what the user can fix; 130 when stopped

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['ARMS', 'CONTROLS', 'Arm', 'asked', 'study_arms', 'sweep', 'check_arms']
 
-# %% ../nbs/35_arms.ipynb #26798bbd
+# %% ../nbs/35_arms.ipynb #5579a730
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -16,7 +16,7 @@ from .files import BadSetting, joined
 from .generate import check_generator, copies
 from .styletransfer import StyleTransfer
 
-# %% ../nbs/35_arms.ipynb #a412ad72
+# %% ../nbs/35_arms.ipynb #523283d9
 @dataclass
 class Arm:
     "One way to make a training set out of the same real pictures"
@@ -28,7 +28,7 @@ class Arm:
     strong: bool = False # strong classic augmentation, see `Recipe`
     model: str = "cnn"   # `cnn`: the study's network; `imagenet`: logistic regression on ImageNet features
 
-# %% ../nbs/35_arms.ipynb #7d6cfe0e
+# %% ../nbs/35_arms.ipynb #1ca9f60e
 def asked(
     arm: Arm, 
     real: int # number of real pictures; or the labels of each, where an arm makes more of some labels
@@ -44,7 +44,7 @@ def asked(
         labels = [*labels, *made]
     return parts(counts, arm.share)
 
-# %% ../nbs/35_arms.ipynb #47e3161b
+# %% ../nbs/35_arms.ipynb #2c3bca93
 ARMS = ("original", "generated", "stylized", "combined")
 CONTROLS = ("strong", "oversampled", "more_real")
 
@@ -65,7 +65,7 @@ def study_arms(
     if {"stylized", "combined"} & set(names): check_generator(style, n)
     return [arms[name] for name in names]
 
-# %% ../nbs/35_arms.ipynb #ff87d683
+# %% ../nbs/35_arms.ipynb #ea3b5166
 def sweep(
     arm: Arm, # with makers
     share: list = (), # synthetic parts of each batch, 0..1
@@ -78,7 +78,7 @@ def sweep(
     many = [replace(arm, name=f"{arm.name}-x{k}", makers=[*first, (generator, k)]) for k in n]
     return mixed + many
 
-# %% ../nbs/35_arms.ipynb #a445a84c
+# %% ../nbs/35_arms.ipynb #793de334
 def _check_arm(arm):
     "Raise `BadSetting` if one arm is impossible by itself"
     def is_list(value): return isinstance(value, (list, tuple))
@@ -90,7 +90,7 @@ def _check_arm(arm):
     if arm.share is not None and not 0 <= arm.share <= 1: 
         raise BadSetting(f"arm {arm.name!r}: share={arm.share:g} is the synthetic part of each batch, from 0 to 1")
 
-# %% ../nbs/35_arms.ipynb #582724f9
+# %% ../nbs/35_arms.ipynb #f0892436
 def check_arms(arms: list):
     "Raise `BadSetting` if what is given is no list of possible arms"
     if not isinstance(arms, (list, tuple)) or not arms or not all(isinstance(a, Arm) for a in arms): 

@@ -67,7 +67,7 @@ def odd_files(im: Image.Image) -> dict: # name: bytes
     named = {name: _saved_as(im, "PNG") for name in _odd_names}
     return _odd_jpegs(im) | _odd_pngs(im) | _odd_others(im) | named
 
-# %% ../nbs/53_bench_data.ipynb #ad74192d
+# %% ../nbs/53_bench_data.ipynb #c444f0f1
 def _png_of(width, height, body=b""):
     "A PNG with any header"
     def chunk(kind, data): return struct.pack(">I", len(data)) + kind + data + struct.pack(">I",
@@ -75,21 +75,21 @@ def _png_of(width, height, body=b""):
     header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", body) + chunk(b"IEND", b"")
 
-_no_pictures = {"page.jpg": b"<!doctype html><title>404</title>", "note.png": b"see attachment",
+_not_pictures = {"page.jpg": b"<!doctype html><title>404</title>", "note.png": b"see attachment",
     "paper.png": b"%PDF-1.7\n", "archive.jpg": b"PK\3\4" + bytes(40), "film.jpg": b"\0\0\0\x18ftypmp42" + bytes(40),
     "drawing.png": b"<svg xmlns='http://www.w3.org/2000/svg'/>", "phone.jpg": b"\0\0\0\x18ftypheic" + bytes(40),
     "zeros.jpg": bytes(500), "noise.png": np.random.default_rng(0).bytes(500), "head.jpg": b"\xff\xd8\xff",
     "head.png": b"\x89PNG\r\n\x1a\n", "table.csv": b"a,b\n1,2\n", "no frames.gif": b"GIF89a\1\0\1\0\0\0\0;",
     "nothing in it.png": _png_of(0, 0)}
 
-# %% ../nbs/53_bench_data.ipynb #5c260b9c
+# %% ../nbs/53_bench_data.ipynb #02cb0894
 def bad_files(im: Image.Image): # yields (problem, name, bytes)
     "Make files that cannot be used, with what is wrong with each"
     suffixes = dict(JPEG="jpg", PNG="png", GIF="gif", WEBP="webp", TIFF="tif", BMP="bmp")
     for kind, suffix in suffixes.items():
         data = _saved_as(im.quantize(64) if kind == "GIF" else im, kind)
         yield "truncated", f"half.{suffix}", data[:len(data) // 2]
-    for name, data in _no_pictures.items(): yield "unreadable", name, data
+    for name, data in _not_pictures.items(): yield "unreadable", name, data
     for name in "empty.jpg", "empty.png", "empty": yield "empty", name, b""
     yield "a decompression bomb", "bomb.png", _png_of(60_000, 60_000)
     yield "a decompression bomb", "barely a bomb.png", _png_of(9_500, 9_500)

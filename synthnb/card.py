@@ -29,13 +29,13 @@ def _counts(used):
     return pd.concat([table.sum().to_frame("(all)").T, table]).rename_axis("label").reset_index()
 
 # %% ../nbs/05_card.ipynb #d0c7a57d
-def _span(values):
+def _sizes_span(values):
     low, high = values.min(), values.max()
     return str(low) if low == high else f"{low} to {high}, median {values.median():g}"
 
 def _sizes(used):
     "Width and height in pixels, by origin"
-    return pd.DataFrame([dict(origin=origin, pictures=len(g), width=_span(g.width), height=_span(g.height))
+    return pd.DataFrame([dict(origin=origin, pictures=len(g), width=_sizes_span(g.width), height=_sizes_span(g.height))
                          for origin, g in used.groupby("origin")])
 
 # %% ../nbs/05_card.ipynb #55dbab1a

@@ -7,7 +7,7 @@ __all__ = ['REFERENCE', 'accuracies', 'check_predictions', 'rights', 'family', '
            'as_comparison', 'at', 'in_words', 'matches', 'overview', 'points', 'reach', 'readable', 'settings',
            'verdicts', 'worded']
 
-# %% ../nbs/43_compare.ipynb #f85b6355
+# %% ../nbs/43_compare.ipynb #e56e4ead
 import warnings
 from dataclasses import dataclass
 
@@ -20,10 +20,11 @@ from .files import BadSetting, NotFound, joined
 from .stats import (check_margin, holm, interval, over_pictures, paired, replicates_needed, smallest_effect,
     standard_error, verdict)
 
+# %% ../nbs/43_compare.ipynb #2f392073
 _all_ = ["SETTING", "Comparison", "Facts", "as_comparison", "at", "in_words", "matches", "overview", "points", "reach",
     "readable", "settings", "verdicts", "worded"]
 
-# %% ../nbs/43_compare.ipynb #9e3dc630
+# %% ../nbs/43_compare.ipynb #226e79c2
 def _check_trials(trials):
     "Raise for a table without trials or a column that is needed, with accuracies in percent, or a trial twice"
     if not len(trials): raise NotFound("there are no trials yet; run the experiment first")
@@ -35,7 +36,7 @@ def _check_trials(trials):
     for arm, replicate in trials.loc[trials.duplicated(["arm", "replicate"]), ["arm", "replicate"]].to_numpy():
         raise BadSetting(f"arm {arm!r} has replicate {replicate} twice; keep one row for each trial")
 
-# %% ../nbs/43_compare.ipynb #f7acf591
+# %% ../nbs/43_compare.ipynb #da9107fb
 def accuracies(
     trials: pd.DataFrame, # columns arm, replicate, test_accuracy; of one setting
     baseline: str = "original" # arm that the others are compared with
@@ -48,14 +49,14 @@ def accuracies(
     table = trials.pivot(index="replicate", columns="arm", values="test_accuracy")
     return table[[baseline] + [a for a in arms if a != baseline]]
 
-# %% ../nbs/43_compare.ipynb #609f789e
+# %% ../nbs/43_compare.ipynb #3b1b5c63
 def _check_once(predictions):
     "Raise where a trial has two predictions for one picture"
     keys = ["arm", "replicate", "path"]
     for arm, replicate, path in predictions.loc[predictions.duplicated(keys), keys].to_numpy():
         raise BadSetting(f"arm {arm!r}, replicate {replicate}, has two predictions for {path}; give one of each")
 
-# %% ../nbs/43_compare.ipynb #a016ff0d
+# %% ../nbs/43_compare.ipynb #2ef89c6f
 def check_predictions(
     trials: pd.DataFrame, # columns arm, replicate, test_accuracy
     predictions: pd.DataFrame # columns arm, replicate, label, predicted, and path where it is known
@@ -72,7 +73,7 @@ def check_predictions(
     if len(unknown): raise BadSetting(f"there are no predictions of the trial {unknown[0]}; "
                                       "give those of the same run, with the same arms and replicates")
 
-# %% ../nbs/43_compare.ipynb #ab28bb83
+# %% ../nbs/43_compare.ipynb #7e5e9c02
 def rights(
     predictions: pd.DataFrame # columns arm, replicate, path, label, predicted
 ) -> pd.DataFrame: # one row an arm and replicate, one column a picture: 1 where it was right
@@ -81,7 +82,7 @@ def rights(
     table = predictions[["arm", "replicate", "path"]].assign(right=right)
     return table.pivot(index=["arm", "replicate"], columns="path", values="right")
 
-# %% ../nbs/43_compare.ipynb #50d356d1
+# %% ../nbs/43_compare.ipynb #9b17e581
 def _right_in(right, arm, replicates):
     "Rows of `rights` of an arm in these replicates; None where they are not all known"
     if right is None or min(len(replicates), right.shape[1]) < 2: return None
@@ -94,7 +95,7 @@ def _paired_differences(table, right, baseline, arm):
     a, b = [_right_in(right, name, both.index) for name in (arm, baseline)]
     return (both[arm] - both[baseline]).to_numpy(), None if a is None or b is None else a - b
 
-# %% ../nbs/43_compare.ipynb #f95dd328
+# %% ../nbs/43_compare.ipynb #c4e11621
 REFERENCE = "imagenet"
 
 def _declared_one_by_one(declared, rows, baseline):
@@ -110,7 +111,7 @@ def _declared_one_by_one(declared, rows, baseline):
                              f"name of each comparison one or more of {names}")
     return each
 
-# %% ../nbs/43_compare.ipynb #fb6f2dca
+# %% ../nbs/43_compare.ipynb #2ea04c6d
 def family(
     rows: pd.DataFrame, # arm and, where there are any, per_class and budget
     baseline: str = "original", # arm that the others are compared with
@@ -127,7 +128,7 @@ def family(
         if not fits.any(): absent += 1
     return inside, absent
 
-# %% ../nbs/43_compare.ipynb #55b45848
+# %% ../nbs/43_compare.ipynb #c6c66ef5
 @dataclass
 class _Compared:
     "An arm in a setting: its row of the table, and what the row rests on"
@@ -147,7 +148,7 @@ def _compare_arm(table, right, baseline, arm, setting):
     row |= paired(d, by_picture) | dict(pairs=len(d))
     return _Compared(row, d, by_picture, [int(r) for r in lacking])
 
-# %% ../nbs/43_compare.ipynb #af17b6c9
+# %% ../nbs/43_compare.ipynb #84901d8d
 def _compare_all(trials, predictions, baseline):
     "Compare all arms in all settings that have the baseline"
     found, began = [], baseline in set(trials.get("arm", ()))
@@ -163,7 +164,7 @@ def _compare_all(trials, predictions, baseline):
         found += [_compare_arm(table, right, baseline, arm, here) for arm in table]
     return found
 
-# %% ../nbs/43_compare.ipynb #82163c3c
+# %% ../nbs/43_compare.ipynb #0a941755
 def _foreseen(d, by_picture, comparisons, margin):
     "What a design with these differences could have seen, and the replicates that it takes to see the margin"
     if len(d) < 3 or np.isnan(standard_error(d)[0]): return np.nan, np.nan
@@ -171,13 +172,13 @@ def _foreseen(d, by_picture, comparisons, margin):
     known = dict(sd=float(d.std(ddof=1)), arms=comparisons, pictures=pictures)
     return smallest_effect(len(d), **known), float(replicates_needed(margin or .01, **known))
 
-# %% ../nbs/43_compare.ipynb #3f1e37bb
+# %% ../nbs/43_compare.ipynb #835ff88f
 def _word(row, counts, baseline, margin):
     if row.arm == REFERENCE: return "reference"
     if row.arm == baseline: return "baseline"
     return verdict(row, margin) if counts else "not declared"
 
-# %% ../nbs/43_compare.ipynb #c13c6626
+# %% ../nbs/43_compare.ipynb #fa57b559
 _columns_in_order = ["arm", "mean", "low", "high", "difference", "difference_low", "difference_high", "p", "p_holm",
                      "verdict", "p_flip", "p_better", "detectable", "needed", "pairs"]
 
@@ -194,7 +195,7 @@ def _judged(compared, baseline, margin, declared):
     words = [_word(row, i in inside, baseline, margin) for i, row in table.iterrows()]
     return table.assign(verdict=words), count
 
-# %% ../nbs/43_compare.ipynb #694077ff
+# %% ../nbs/43_compare.ipynb #9a531953
 def _noted(compared, predictions, varying, **known):
     "The facts of a whole comparison"
     arms, left_out = [c for c in compared if c.differences is not None], {}
@@ -204,7 +205,7 @@ def _noted(compared, predictions, varying, **known):
     pictures = predictions is not None and "path" in predictions and all(c.by_picture is not None for c in arms)
     return Facts(pictures=pictures, left_out=left_out, **known)
 
-# %% ../nbs/43_compare.ipynb #66cbac02
+# %% ../nbs/43_compare.ipynb #ab59c551
 def compare(
     trials: pd.DataFrame, # one row a trial: arm, replicate, test_accuracy, and per_class and budget where they vary
     predictions: pd.DataFrame = None, # one row a trial and held-out picture; intervals then know of the pictures

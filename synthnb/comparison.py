@@ -6,7 +6,7 @@
 __all__ = ['SETTING', 'settings', 'matches', 'at', 'in_words', 'Facts', 'Comparison', 'as_comparison', 'points', 'worded',
            'verdicts', 'overview', 'reach', 'readable']
 
-# %% ../nbs/49_comparison.ipynb #186b7a0f
+# %% ../nbs/49_comparison.ipynb #70c70efe
 import io, json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -18,7 +18,7 @@ from fastcore.basics import patch
 from .files import BadSetting, NotFound, place, plural, write_atomic
 from .stats import too_few
 
-# %% ../nbs/49_comparison.ipynb #ec4f7739
+# %% ../nbs/49_comparison.ipynb #da206595
 SETTING = ["per_class", "budget"]
 
 def settings(
@@ -29,7 +29,7 @@ def settings(
     if not varying: return [{}]
     return table[varying].drop_duplicates().sort_values(varying).to_dict("records")
 
-# %% ../nbs/49_comparison.ipynb #4858f5bf
+# %% ../nbs/49_comparison.ipynb #9b418e76
 def matches(
     column: pd.Series,
     value # NaN or None stand for a missing value
@@ -46,7 +46,7 @@ def at(
         if k in table: table = table[matches(table[k], v)]
     return table
 
-# %% ../nbs/49_comparison.ipynb #c270cc35
+# %% ../nbs/49_comparison.ipynb #0898ad94
 def in_words(
     setting: dict, # per_class, budget, or both
     unit: str = "steps" # of the budget: steps, epochs or seconds
@@ -59,7 +59,7 @@ def in_words(
         else: words.append(plural(round(value), "real picture") + " of each class")
     return ", ".join(words)
 
-# %% ../nbs/49_comparison.ipynb #7ba13022
+# %% ../nbs/49_comparison.ipynb #13c8b202
 @dataclass(frozen=True)
 class Facts:
     "What holds for all rows of a comparison"
@@ -80,7 +80,7 @@ class _Fact:
 
     def __set__(self, table, value): raise AttributeError(f"to change the {self.name} of a comparison, compare again")
 
-# %% ../nbs/49_comparison.ipynb #639399dc
+# %% ../nbs/49_comparison.ipynb #67a5b9a6
 class Comparison(pd.DataFrame):
     "A table of verdicts, one row an arm and setting, which knows the facts of the whole comparison"
     _metadata = ["facts"]
@@ -108,7 +108,7 @@ class Comparison(pd.DataFrame):
             out.facts = first if all(facts == first for facts in rest) else None
         return out
 
-# %% ../nbs/49_comparison.ipynb #a19f3774
+# %% ../nbs/49_comparison.ipynb #d687afa7
 def as_comparison(
     table: pd.DataFrame # what `compare` returned, or rows of it
 ) -> Comparison: # the same
@@ -117,14 +117,14 @@ def as_comparison(
     raise BadSetting("this table has lost what `compare` noted of it, as happens when it is joined to another or "
                      "saved by other means; give what compare returns, or what Comparison.open reads")
 
-# %% ../nbs/49_comparison.ipynb #5e5e2595
+# %% ../nbs/49_comparison.ipynb #dcdc6de4
 def points(
     x: float # difference of accuracies, or NaN
 ) -> str: # such as "+2.6"
     "Say a difference of accuracies in points, signed"
     return "not known" if np.isnan(x) else f"{round(100 * x, 1) + 0.:+.1f}".replace("-", "−")
 
-# %% ../nbs/49_comparison.ipynb #6732efbd
+# %% ../nbs/49_comparison.ipynb #2e72346d
 def _so_small(margin): return f"{100 * margin:g} point" if margin == .01 else f"{100 * margin:g} points"
 
 def worded(
@@ -134,7 +134,7 @@ def worded(
     "Say a verdict in words"
     return f"no difference within ±{_so_small(margin)}" if verdict == "equivalent" else verdict
 
-# %% ../nbs/49_comparison.ipynb #34179d7d
+# %% ../nbs/49_comparison.ipynb #04f1fe2d
 def _percent(share): return f"{100 * share:.1f}".replace("-", "−")
 
 def _interval(low, high, show): return "no interval" if np.isnan(low) else f"95 % interval {show(low)} to {show(high)}"
@@ -144,7 +144,7 @@ def _difference(row):
     spread = _interval(row.difference_low, row.difference_high, points)
     return f"difference {points(row.difference)} points, {spread}, {plural(int(row.pairs), 'replicate')}"
 
-# %% ../nbs/49_comparison.ipynb #b8e1877d
+# %% ../nbs/49_comparison.ipynb #894bec0d
 def _sentence(row, facts, named):
     who = f"{row.arm}, {in_words(row[named], facts.unit)}" if named else row.arm
     right = f"{_percent(row['mean'])} % of the held-out pictures right"
@@ -166,13 +166,13 @@ def verdicts(
 
 Comparison.verdicts = verdicts
 
-# %% ../nbs/49_comparison.ipynb #94c657b6
+# %% ../nbs/49_comparison.ipynb #bcc1dac7
 @patch
 def last(self: Comparison) -> Comparison:
     "Take the rows of the last setting: most pictures, largest budget"
     return at(self, settings(self)[-1])
 
-# %% ../nbs/49_comparison.ipynb #fb695cd3
+# %% ../nbs/49_comparison.ipynb #e5fa1ca4
 def overview(
     comparison: Comparison # what `compare` returned, or rows of it
 ) -> pd.DataFrame: # one row an arm, one column a setting
@@ -188,7 +188,7 @@ def overview(
 
 Comparison.overview = overview
 
-# %% ../nbs/49_comparison.ipynb #61c236e2
+# %% ../nbs/49_comparison.ipynb #31ee5c40
 def _span(values, shown): return " to ".join(dict.fromkeys(map(shown.format, (values.min(), values.max()))))
 
 def _takes(needed, settings_vary):
@@ -199,7 +199,7 @@ def _takes(needed, settings_vary):
     if finite.nunique() > 1: words += ", by arm and setting" if settings_vary else ", by arm"
     return words + (", and more held-out pictures for some" if len(finite) < len(needed) else "")
 
-# %% ../nbs/49_comparison.ipynb #ca6e1f13
+# %% ../nbs/49_comparison.ipynb #7fb696b7
 def reach(
     comparison: Comparison # what `compare` returned, or rows of it
 ) -> str: # empty where nothing is known of it
@@ -217,7 +217,7 @@ def reach(
 
 Comparison.reach = reach
 
-# %% ../nbs/49_comparison.ipynb #e1863ee6
+# %% ../nbs/49_comparison.ipynb #5d2fe706
 def _or_blank(values, show): return ["" if np.isnan(v) else show(v) for v in values]
 
 def _low_to_high(low, high, show): return ["" if np.isnan(a) else f"{show(a)} to {show(b)}" for a, b in zip(low, high)]
@@ -240,7 +240,7 @@ def readable(
 
 Comparison.readable = readable
 
-# %% ../nbs/49_comparison.ipynb #d74ab4ac
+# %% ../nbs/49_comparison.ipynb #d8ad403a
 _numbers_shown = ["mean", "low", "high", "difference", "difference_low", "difference_high", "p_holm", "p_better",
                   "pairs"]
 
@@ -256,7 +256,7 @@ def __repr__(self: Comparison): return repr(_displayed(self))
 @patch
 def _repr_html_(self: Comparison): return _displayed(self)._repr_html_()
 
-# %% ../nbs/49_comparison.ipynb #33c395c1
+# %% ../nbs/49_comparison.ipynb #49a35c4a
 @patch
 def save(self: Comparison,
     path: str # of the table, ends in .csv; the facts go into the .json file of the same name
@@ -268,7 +268,7 @@ def save(self: Comparison,
     write_atomic(path.with_suffix(".json"), json.dumps(facts, indent=1, ensure_ascii=False).encode())
     return write_atomic(path, self.to_csv(index=False).encode())
 
-# %% ../nbs/49_comparison.ipynb #fa4ef099
+# %% ../nbs/49_comparison.ipynb #8eb8dca6
 def _read_table(data):
     "Read numbers as they were written, and take no name for a missing value"
     return pd.read_csv(io.BytesIO(data), dtype=dict(arm=str, verdict=str), keep_default_na=False, na_values=[""],

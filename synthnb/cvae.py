@@ -5,37 +5,53 @@
 # %% auto #0
 __all__ = ['cvae_encoder', 'cvae_decoder', 'Learnt', 'CVAE']
 
-# %% ../nbs/12_cvae.ipynb #3c1e42d3
+# %% ../nbs/12_cvae.ipynb #a13c0a89
 import numpy as np
 from fastcore.basics import patch
 from PIL import Image
 
-from .data import BadSetting, ImageSet, SynthnbError, seeded
+from .data import ImageSet
+from .files import BadSetting, SynthnbError, seeded
 
-# %% ../nbs/12_cvae.ipynb #90ae68ff
-def _layers(seed):
-    "Keras layers whose initial weights follow from `seed` alone, whatever ran before"
+# %% ../nbs/12_cvae.ipynb #f8618912
+def _seeded_layers(seed):
+    "Keras layers whose initial weights follow from `seed` alone, whatever ran before: (layers, dense, conv)"
     from keras import initializers, layers
     count = iter(range(10**6))
-    init = lambda: initializers.GlorotUniform(seed=seeded(seed, "weights", next(count)))
-    dense = lambda units, activation="silu": layers.Dense(units, activation, kernel_initializer=init())
-    conv = lambda filters, stride=1, activation="silu": layers.Conv2D(filters, 3, stride, "same", activation=activation, kernel_initializer=init())
+    def init(): return initializers.GlorotUniform(seed=seeded(seed, "weights", next(count)))
+    def dense(units, activation="silu"): return layers.Dense(units, activation, kernel_initializer=init())
+    def conv(filters, stride=1, activation="silu"):
+        return layers.Conv2D(filters, 3, stride, "same", activation=activation, kernel_initializer=init())
     return layers, dense, conv
 
-def cvae_encoder(size, channels, classes, latent, widths, seed=0):
-    "Picture and one-hot label → mean and log-variance of z"
+# %% ../nbs/12_cvae.ipynb #52af807b
+def cvae_encoder(
+    size: int, channels: int, # of a picture: side in pixels, and 1 or 3
+    classes: int, # number of labels
+    latent: int, # numbers in z
+    widths: tuple, # feature maps of each layer; each halves the side
+    seed: int = 0
+): # a Keras model
+    "Build the network: picture and one-hot label → mean and log-variance of z"
     import keras
-    L, dense, conv = _layers((seed, "encoder"))
+    L, dense, conv = _seeded_layers((seed, "encoder"))
     picture, label = L.Input((size, size, channels)), L.Input((classes,))
     h = picture
     for w in widths: h = conv(w, 2)(h)
     h = dense(256)(L.Concatenate()([L.Flatten()(h), label]))
     return keras.Model([picture, label], [dense(latent, None)(h), dense(latent, None)(h)])
 
-def cvae_decoder(size, channels, classes, latent, widths, seed=0):
-    "z and one-hot label → picture"
+# %% ../nbs/12_cvae.ipynb #1546fa5b
+def cvae_decoder(
+    size: int, channels: int, # of a picture: side in pixels, and 1 or 3
+    classes: int, # number of labels
+    latent: int, # numbers in z
+    widths: tuple, # as for the encoder
+    seed: int = 0
+): # a Keras model
+    "Build the network: z and one-hot label → picture, 0..1"
     import keras
-    L, dense, conv = _layers((seed, "decoder"))
+    L, dense, conv = _seeded_layers((seed, "decoder"))
     z, label, side = L.Input((latent,)), L.Input((classes,)), size // 2**len(widths)
     h = dense(256)(L.Concatenate()([z, label]))
     h = L.Reshape((side, side, widths[-1]))(dense(side * side * widths[-1])(h))
@@ -43,9 +59,9 @@ def cvae_decoder(size, channels, classes, latent, widths, seed=0):
     h = conv(channels, activation="sigmoid")(L.UpSampling2D(2, interpolation="bilinear")(h))
     return keras.Model([z, label], h)
 
-# %% ../nbs/12_cvae.ipynb #2cc03ecf
+# %% ../nbs/12_cvae.ipynb #36d099c0
 def _steps(nets, optimizer, x, y, values):
-    "(one training step, the loss alone), compiled; x uint8 [n, side, side, channels], y float32 [n, classes], values: how many count"
+    "Compile (one training step, the loss alone); x uint8 [n, side, side, channels], y [n, classes], values: how many"
     import tensorflow as tf
     weights = nets[0].trainable_variables + nets[1].trainable_variables
     optimizer.build(weights)
@@ -64,147 +80,216 @@ def _steps(nets, optimizer, x, y, values):
         return m, kl
     return step, tf.function(loss)
 
-# %% ../nbs/12_cvae.ipynb #c5b58e13
+# %% ../nbs/12_cvae.ipynb #aaf80d21
 class Learnt:
-    "What generators have in common that learn from the pictures at hand: `settings` names their parameters, `_compiled` gives their networks"
-    origin, concurrency, fitted, fitted_on = "generated", 1, False, None
+    "Base of generators that learn from the pictures at hand; each gives `param_names` and `build`"
+    origin, concurrency, fitted, fitted_on, param_names = "generated", 1, False, None, ()
+
     @property
     def params(self) -> dict:
         "All that decides its pictures, apart from what it is fitted on"
-        return {k: getattr(self, k) for k in self.settings}
-    def __repr__(self): return f"{type(self).__name__}({', '.join(f'{k}={v}' for k, v in self.params.items())}), {'' if self.fitted else 'not yet '}fitted"
+        return {name: getattr(self, name) for name in self.param_names}
 
-class CVAE(Learnt):
-    "Label-conditional convolutional variational autoencoder, fitted on the pictures at hand"
-    name, settings = "cvae", ("size", "spread", "latent", "steps", "batch", "rate", "grain", "warmup", "validation", "seed")
-    def __init__(self,
-        size: int = None, # side of the square it works on, pixels: a multiple of 16 from 32 to 128. None: 32 for pictures up to that, else 64
-        spread: float = 1., # 0: the source's reconstruction, 1: from its posterior, 2: from the prior, any picture of the label; and between
-        latent: int = 64, # numbers in z; those that carry nothing fade away by themselves
-        steps: int = None, # of training, at most. None: 25 times through the pictures, but 150 to 300 steps
-        batch: int = 32,
-        rate: float = 2e-3, # Adam's learning rate at the start; falls to a twentieth along a cosine
-        grain: float = 3., # pixels; one of the errors in a square of this side counts as independent
-        warmup: float = 0., # share of the steps over which the weight of the information rises from 0 to 1
-        validation: float = 0., # share of the pictures that is kept back: the training stops when these get no better, and the best weights stay
-        seed: int = 0 # decides weights, order and noise of the training
-    ):
-        if size is not None and (size not in range(32, 129, 16)): raise BadSetting(f"size={size!r}: CVAE works on 32, 48, 64, 80, 96, 112 or 128 pixels")
-        for what, value, end in (("spread", spread, 2), ("warmup", warmup, 1), ("validation", validation, .5)):
-            if not 0 <= value <= end: raise BadSetting(f"{what}={value}: it lies between 0 and {end}")
-        for what, value in dict(latent=latent, batch=batch, steps=1 if steps is None else steps).items():
-            if value != int(value) or value < 1: raise BadSetting(f"{what}={value}: give a whole number of at least 1")
-        for what, value in dict(rate=rate, grain=grain).items():
-            if not value > 0: raise BadSetting(f"{what}={value}: it must be over 0")
-        self.size, self.spread, self.latent, self.steps, self.batch, self.rate, self.grain, self.warmup, self.validation, self.seed = size, spread, latent, steps, batch, rate, grain, warmup, validation, seed
+    def __repr__(self):
+        params = ", ".join(f"{name}={value}" for name, value in self.params.items())
+        return f"{type(self).__name__}({params}), {'' if self.fitted else 'not yet '}fitted"
 
-# %% ../nbs/12_cvae.ipynb #69f3ee3e
+# %% ../nbs/12_cvae.ipynb #e84216d6
 @patch
-def _shape(self: CVAE): return dict(size=self.side, channels=self.channels, classes=len(self.labels), latent=self.latent, widths=(24, 48, 96))
+def take(self: Learnt, weights: list) -> Learnt:
+    "Hold `weights` as what was learnt"
+    self.weights, self.fitted = weights, True
+    self.__dict__.pop("_nets", None)
+    return self
 
-@patch
-def __getstate__(self: Learnt): return {k: v for k, v in self.__dict__.items() if k != "_nets"}
-
-@patch
-def _compiled(self: CVAE):
-    "(encode one picture, decode four z), compiled"
-    if "_nets" not in self.__dict__:
-        import tensorflow as tf
-        nets = cvae_encoder(**self._shape()), cvae_decoder(**self._shape())
-        for net, weights in zip(nets, self.weights): net.set_weights(weights)
-        self._nets = [tf.function(lambda a, b, net=net: net([a, b], training=False), reduce_retracing=True) for net in nets]
+@patch(as_prop=True)
+def nets(self: Learnt) -> tuple: # (encode, decode), compiled
+    "The networks that `build` makes of the weights, built once"
+    if "_nets" not in self.__dict__: self._nets = self.build()
     return self._nets
 
-# %% ../nbs/12_cvae.ipynb #c2ec6d9b
-def _kept_back(images, share, seed):
-    "Numbers of the pictures to learn from, and of those to stop by; near-duplicates are on one side"
-    if not share: return np.arange(len(images)), np.empty(0, int)
-    try: back = images.items.path.isin(images.split(share, seed)[1].items.path)
-    except BadSetting: raise BadSetting(f"validation={share}: {len(images)} pictures are too few to keep some back; leave it out") from None
-    return np.flatnonzero(~back), np.flatnonzero(back)
-
 @patch
-def _prepare(self: Learnt, images): # images in an order of their own, x uint8 [n, side, side, channels], y int [n]
-    "What to learn from; sets side, labels and channels"
-    if not len(images): raise BadSetting(f"{type(self).__name__} has no pictures to be fitted on; give it a set with some in use")
+def __getstate__(self: Learnt): return {name: value for name, value in self.__dict__.items() if name != "_nets"}
+
+# %% ../nbs/12_cvae.ipynb #16624ae3
+@patch
+def training_arrays(self: Learnt,
+    images: ImageSet # those in use are taken
+) -> tuple: # (the pictures in an order of their own, x uint8 [n, side, side, channels], y int [n])
+    "What to learn from; sets `side`, `labels` and `channels`"
+    if not len(images):
+        raise BadSetting(f"{type(self).__name__} has no pictures to be fitted on; give it a set with some in use")
     images = ImageSet(images.kept.sort_values(["sha256", "label"]), images.root)
-    self.side = self.size or (32 if np.median(images.items[["width", "height"]].max(axis=1)) <= 32 else 64)
+    longer = np.median(images.items[["width", "height"]].max(axis=1))
+    self.side = self.size or (32 if longer <= 32 else 64)
     self.labels, (x, y) = images.labels, images.arrays(self.side)
     if (x == x[..., :1]).all(): x = x[..., :1]
     self.channels = x.shape[-1]
     return images, x, y
 
-# %% ../nbs/12_cvae.ipynb #a17d8240
+# %% ../nbs/12_cvae.ipynb #59723456
 @patch
-def _learn(self: CVAE, x, y, learn, back, steps):
-    "The training: weights of the two nets"
-    import keras, tensorflow as tf
-    nets = [make(**self._shape(), seed=self.seed) for make in (cvae_encoder, cvae_decoder)]
-    rate = keras.optimizers.schedules.CosineDecay(self.rate, steps, alpha=.05)
-    step, loss = _steps(nets, keras.optimizers.Adam(rate), tf.constant(x), tf.one_hot(y, len(self.labels)), x[0].size / self.grain**2)
-    rng, noise, every = np.random.default_rng(seeded(self.seed, "order")), seeded(self.seed, "noise"), max(10, steps // 30)
-    order = learn[np.concatenate([rng.permutation(len(learn)) for _ in range(-(-steps * self.batch // len(learn)))])].astype(np.int32)
-    self.history, self.validated, best, weights = [], [], np.inf, None
-    for t in range(steps):
-        weight = min(1., (t + 1) / (self.warmup * steps)) if self.warmup else 1.
-        self.history.append([float(v) for v in step(tf.constant(order[t * self.batch:][:self.batch]), tf.constant([noise, t]), tf.constant(weight, tf.float32))])
-        if len(back) and (t + 1) % every == 0 and weight == 1:
-            parts = np.array_split(back, -(-len(back) // 64))
-            m, kl = np.average([[float(v) for v in loss(tf.constant(p, tf.int32), tf.constant([noise, -1]), tf.constant(1.))[1:]] for p in parts], 0, list(map(len, parts)))
-            self.validated.append((t + 1, np.log(m + 1 / 255**2) / 2 + kl / (x[0].size / self.grain**2)))
-            if self.validated[-1][1] < best: best, weights = self.validated[-1][1], [net.get_weights() for net in nets]
-            elif min(v for _, v in self.validated[-5:]) > best: break
-    return weights or [net.get_weights() for net in nets]
-
-@patch
-def fit(self: CVAE, images: ImageSet) -> CVAE:
-    "Learn from `images`: give it the training pictures only"
-    images, x, y = self._prepare(images)
-    learn, back = _kept_back(images, self.validation, self.seed)
-    steps = self.steps or int(np.clip(25 * len(learn) / self.batch, 150, 300))
-    self.weights, self.fitted, self.fitted_on = self._learn(x, y, learn, back, steps), True, images.digest
-    self.__dict__.pop("_nets", None)
-    return self
-
-# %% ../nbs/12_cvae.ipynb #f191eaba
-@patch
-def _one_hot(self: Learnt, label): # float32 [1, classes]
+def one_hot(self: Learnt, label: str) -> np.ndarray: # float32 [1, classes]
+    "The label as the networks take it; raise where nothing, or not this label, was learnt"
     kind = type(self).__name__
-    if not self.fitted: raise SynthnbError(f"this {kind} has not learnt anything yet; fit it first: {kind}().fit(images)")
-    if label not in self.labels: raise BadSetting(f"this {kind} was not fitted on the label {label!r}, only on {', '.join(self.labels)}")
+    if not self.fitted:
+        raise SynthnbError(f"this {kind} has not learnt anything yet; fit it first: {kind}().fit(images)")
+    if label not in self.labels:
+        raise BadSetting(f"this {kind} was not fitted on the label {label!r}, only on {', '.join(self.labels)}")
     return np.eye(len(self.labels), dtype=np.float32)[[self.labels.index(label)]]
 
+# %% ../nbs/12_cvae.ipynb #b9a0b4b1
 @patch
-def _posterior(self: CVAE, image: Image.Image, label: str):
-    "(mean, standard deviation, one-hot label) for a picture"
-    y = self._one_hot(label)
-    x = np.asarray(image.convert("RGB").resize((self.side, self.side), Image.BILINEAR), np.float32)[None, ..., :self.channels] / 255
-    mu, log_var = (v.numpy() for v in self._compiled()[0](x, y))
-    return mu, np.exp(np.clip(log_var, -10, 4) / 2), y
-
-@patch
-def _decode(self: Learnt, z, y, size):
-    "PIL images of `size` from z [n, latent]; always four at once, so that one program serves all and a picture does not depend on n"
+def decode(self: Learnt,
+    z: np.ndarray, # [n, latent]
+    y: np.ndarray, # one-hot label, float32 [1, classes]
+    size: tuple # width and height, pixels
+) -> list: # n PIL images
+    "Make pictures from z"
     pad = -len(z) % 4
     z, y = np.pad(z, ((0, pad), (0, 0))).astype(np.float32), np.repeat(y, 4, 0)
-    x = np.concatenate([self._compiled()[1](z[i:i + 4], y).numpy() for i in range(0, len(z), 4)])[:len(z) - pad]
+    x = np.concatenate([self.nets[1](z[i:i + 4], y).numpy() for i in range(0, len(z), 4)])[:len(z) - pad]
     x = np.repeat(np.uint8(np.round(x * 255)), 3 // self.channels, -1)
     return [Image.fromarray(p).resize(size, Image.BICUBIC) for p in x]
 
+# %% ../nbs/12_cvae.ipynb #0bbace44
+class CVAE(Learnt):
+    "Label-conditional convolutional variational autoencoder, fitted on the pictures at hand"
+    name = "cvae"
+    param_names = "size", "spread", "latent", "steps", "batch", "rate", "grain", "warmup", "validation", "seed"
+    def __init__(self,
+        size: int = None, # side of its square, pixels: 32, 48, … 128. None: 32 for pictures up to that, else 64
+        spread: float = 1., # 0: the source's reconstruction, 1: its posterior, 2: the prior; or between
+        latent: int = 64, # numbers in z; those that carry nothing fade away by themselves
+        steps: int = None, # of training, at most. None: 25 times through the pictures, but 150 to 300 steps
+        batch: int = 32, # pictures in a step
+        rate: float = 2e-3, # Adam's learning rate at the start; falls to a twentieth along a cosine
+        grain: float = 3., # pixels; one of the errors in a square of this side counts as independent
+        warmup: float = 0., # share of the steps over which the weight of the information rises from 0 to 1
+        validation: float = 0., # share of the pictures to keep back: training stops when these get no better
+        seed: int = 0 # decides weights, order and noise of the training
+    ):
+        self.size, self.spread, self.latent, self.steps, self.batch = size, spread, latent, steps, batch
+        self.rate, self.grain, self.warmup, self.validation, self.seed = rate, grain, warmup, validation, seed
+        self._check()
+
+# %% ../nbs/12_cvae.ipynb #045791b9
 @patch
-def vary(self: CVAE, 
-    image: Image.Image, label: str, 
-    n: int = 1, 
-    seed: int = 0
-) -> list: # n PIL images of the source's size
-    "`n` pictures from around the source's place in z"
-    mu, sigma, y = self._posterior(image, label)
-    noise = np.stack([np.random.default_rng(seeded(seed, k)).standard_normal(self.latent) for k in range(n)])
-    if self.spread > 1: mu, sigma = (2 - self.spread) * mu, np.sqrt((2 - self.spread) * sigma**2 + self.spread - 1)
-    return self._decode(mu + min(self.spread, 1) * sigma * noise, y, image.size)
+def _check(self: CVAE):
+    "Raise `BadSetting` for a parameter that is out of its range"
+    if self.size is not None and self.size not in range(32, 129, 16):
+        raise BadSetting(f"size={self.size!r}: CVAE works on 32, 48, 64, 80, 96, 112 or 128 pixels")
+    for name, end in dict(spread=2, warmup=1, validation=.5).items():
+        value = getattr(self, name)
+        if not 0 <= value <= end: raise BadSetting(f"{name}={value}: it lies between 0 and {end}")
+    for name in ("latent", "batch", "steps"):
+        value = getattr(self, name)
+        if value is None and name == "steps": continue
+        if value != int(value) or value < 1: raise BadSetting(f"{name}={value}: give a whole number of at least 1")
+    for name in ("rate", "grain"):
+        value = getattr(self, name)
+        if not value > 0: raise BadSetting(f"{name}={value}: it must be over 0")
+
+# %% ../nbs/12_cvae.ipynb #f5d772ed
+@patch
+def _shape(self: CVAE):
+    "Arguments of the two networks"
+    classes, widths = len(self.labels), (24, 48, 96)
+    return dict(size=self.side, channels=self.channels, classes=classes, latent=self.latent, widths=widths)
 
 @patch
+def build(self: CVAE) -> list: # encode one picture with its one-hot label; decode four z with theirs
+    "Build the two networks from the weights, compiled"
+    import tensorflow as tf
+    nets = cvae_encoder(**self._shape()), cvae_decoder(**self._shape())
+    for net, weights in zip(nets, self.weights): net.set_weights(weights)
+    return [tf.function(lambda a, b, net=net: net([a, b], training=False), reduce_retracing=True) for net in nets]
+
+# %% ../nbs/12_cvae.ipynb #b7cc22e5
+def _kept_back(images, share, seed):
+    "Numbers of the pictures to learn from, and of those to stop by"
+    if not share: return np.arange(len(images)), np.empty(0, int)
+    try: back = images.items.path.isin(images.split(share, seed)[1].items.path)
+    except BadSetting:
+        raise BadSetting(f"validation={share}: {len(images)} pictures are too few to keep some back; "
+                         "leave it out") from None
+    return np.flatnonzero(~back), np.flatnonzero(back)
+
+# %% ../nbs/12_cvae.ipynb #e4efa148
+def _held_back_loss(loss, back, noise, values):
+    "Loss of the pictures that were kept back, in parts of at most 64"
+    import tensorflow as tf
+    parts = np.array_split(back, -(-len(back) // 64))
+    seed, weight = tf.constant([noise, -1]), tf.constant(1.)
+    found = [[float(v) for v in loss(tf.constant(part, tf.int32), seed, weight)[1:]] for part in parts]
+    m, kl = np.average(found, 0, [len(part) for part in parts])
+    return np.log(m + 1 / 255**2) / 2 + kl / values
+
+# %% ../nbs/12_cvae.ipynb #0d6a6f5c
+def _order_of_training(learn, steps, batch, seed):
+    "Pictures of each step, int32 [steps, batch]: all of `learn` again and again, each time in a new order"
+    rng, rounds = np.random.default_rng(seeded(seed, "order")), -(-steps * batch // len(learn))
+    order = learn[np.concatenate([rng.permutation(len(learn)) for _ in range(rounds)])]
+    return order[:steps * batch].reshape(steps, batch).astype(np.int32)
+
+# %% ../nbs/12_cvae.ipynb #e002fbe5
+@patch
+def _learn(self: CVAE, x, y, learn, back, steps):
+    "Train: weights of the two networks. `history`: (m, KL) of each step; `validated`: (step, loss of those kept back)"
+    import keras, tensorflow as tf
+    nets = [make(**self._shape(), seed=self.seed) for make in (cvae_encoder, cvae_decoder)]
+    rate = keras.optimizers.schedules.CosineDecay(self.rate, steps, alpha=.05)
+    values, noise, every = x[0].size / self.grain**2, seeded(self.seed, "noise"), max(10, steps // 30)
+    step, loss = _steps(nets, keras.optimizers.Adam(rate), tf.constant(x), tf.one_hot(y, len(self.labels)), values)
+    self.history, self.validated, best, weights = [], [], np.inf, None
+    for t, rows in enumerate(_order_of_training(learn, steps, self.batch, self.seed)):
+        weight = min(1., (t + 1) / (self.warmup * steps)) if self.warmup else 1.
+        now = step(tf.constant(rows), tf.constant([noise, t]), tf.constant(weight, tf.float32))
+        self.history.append([float(v) for v in now])
+        if not len(back) or (t + 1) % every or weight < 1: continue
+        found = _held_back_loss(loss, back, noise, values)
+        self.validated.append((t + 1, found))
+        if found < best: best, weights = found, [net.get_weights() for net in nets]
+        elif min(v for _, v in self.validated[-5:]) > best: break
+    return weights or [net.get_weights() for net in nets]
+
+# %% ../nbs/12_cvae.ipynb #eba4ca0b
+@patch
+def fit(self: CVAE, images: ImageSet) -> CVAE:
+    "Learn from `images`: give it the training pictures only"
+    images, x, y = self.training_arrays(images)
+    learn, back = _kept_back(images, self.validation, self.seed)
+    steps = self.steps or int(np.clip(25 * len(learn) / self.batch, 150, 300))
+    self.fitted_on = images.digest
+    return self.take(self._learn(x, y, learn, back, steps))
+
+# %% ../nbs/12_cvae.ipynb #4194337b
+@patch
+def posterior(self: CVAE,
+    image: Image.Image, label: str
+) -> tuple: # mean and standard deviation of z, float32 [1, latent]; the one-hot label
+    "Encode a picture"
+    y = self.one_hot(label)
+    x = np.asarray(image.convert("RGB").resize((self.side, self.side), Image.BILINEAR), np.float32)
+    mu, log_var = (v.numpy() for v in self.nets[0](x[None, ..., :self.channels] / 255, y))
+    return mu, np.exp(np.clip(log_var, -10, 4) / 2), y
+
+# %% ../nbs/12_cvae.ipynb #ace40b08
+@patch
 def reconstruct(self: CVAE, image: Image.Image, label: str) -> Image.Image:
-    "The picture through the bottleneck and back"
-    mu, _, y = self._posterior(image, label)
-    return self._decode(mu, y, image.size)[0]
+    "Send a picture through the bottleneck and back"
+    mu, _, y = self.posterior(image, label)
+    return self.decode(mu, y, image.size)[0]
+
+# %% ../nbs/12_cvae.ipynb #8a25fe4f
+@patch
+def vary(self: CVAE,
+    image: Image.Image, label: str, # the source
+    n: int = 1, # how many
+    seed: int = 0 # decides which, together with their numbers
+) -> list: # n PIL images of the source's size
+    "Make `n` pictures from around the source's place in z"
+    mu, sigma, y = self.posterior(image, label)
+    noise = np.stack([np.random.default_rng(seeded(seed, k)).standard_normal(self.latent) for k in range(n)])
+    if self.spread > 1: mu, sigma = (2 - self.spread) * mu, np.sqrt((2 - self.spread) * sigma**2 + self.spread - 1)
+    return self.decode(mu + min(self.spread, 1) * sigma * noise, y, image.size)

@@ -6,7 +6,7 @@
 __all__ = ['Design', 'design', 'number_of', 'described', 'refuse_leaks', 'REFERENCE', 'ARMS', 'CONTROLS', 'Arm', 'asked',
            'study_arms', 'sweep']
 
-# %% ../nbs/31_design.ipynb #5e6568b6
+# %% ../nbs/31_design.ipynb #373c523a
 import json, math, re
 from dataclasses import dataclass, field, replace
 
@@ -21,10 +21,10 @@ from .generate import check_generator, refuse_shown
 from .model import Recipe
 from .stats import check_margin
 
-# %% ../nbs/31_design.ipynb #b9c8bd07
+# %% ../nbs/31_design.ipynb #8972e722
 _all_ = ["REFERENCE", "ARMS", "CONTROLS", "Arm", "asked", "study_arms", "sweep"]
 
-# %% ../nbs/31_design.ipynb #ecddfd83
+# %% ../nbs/31_design.ipynb #736532b7
 def _several(given, what) -> list:
     "Put a number, or several, in order"
     values, whole = np.atleast_1d(given).tolist(), what in ("per_class", "steps")
@@ -38,7 +38,7 @@ def _several(given, what) -> list:
         raise BadSetting(f"{what}={given}: give each number once")
     return sorted(values)
 
-# %% ../nbs/31_design.ipynb #c07c94e9
+# %% ../nbs/31_design.ipynb #3234a3b2
 def _budgets_of(steps, epochs, seconds) -> tuple: # unit, list of budgets
     "Tell what a training is measured in, and its budgets"
     given = {k: v for k, v in dict(epochs=epochs, seconds=seconds).items() if v is not None}
@@ -46,7 +46,7 @@ def _budgets_of(steps, epochs, seconds) -> tuple: # unit, list of budgets
     for unit, values in given.items(): return unit, _several(values, unit)
     return "steps", _several(steps, "steps")
 
-# %% ../nbs/31_design.ipynb #4024dd3f
+# %% ../nbs/31_design.ipynb #88a5c5b5
 @dataclass
 class Design:
     "All that decides an experiment, apart from its pictures"
@@ -76,7 +76,7 @@ class Design:
         "All pairs of a number of real pictures and a budget"
         return [(number, budget) for number in self.numbers for budget in self.budgets]
 
-# %% ../nbs/31_design.ipynb #e7578c12
+# %% ../nbs/31_design.ipynb #1374e1aa
 @patch
 def _check_numbers(self: Design):
     for what, value in dict(replicates=self.replicates, batch=self.recipe.batch).items():
@@ -84,7 +84,7 @@ def _check_numbers(self: Design):
     if self.recipe.size < 32: 
         raise BadSetting(f"the network needs pictures of at least 32 pixels, not size={self.recipe.size}")
 
-# %% ../nbs/31_design.ipynb #37b5f40a
+# %% ../nbs/31_design.ipynb #5abe3784
 @patch
 def _check_stopping(self: Design):
     "A validation part and patience need each other"
@@ -99,7 +99,7 @@ def _check_stopping(self: Design):
         raise BadSetting(f"validation={validation} takes real pictures away from training so that it can stop by them; "
                          "say with patience when it is to stop")
 
-# %% ../nbs/31_design.ipynb #32686165
+# %% ../nbs/31_design.ipynb #8878fc9f
 @patch
 def _check_published(self: Design):
     if not self.recipe.as_published: return
@@ -107,7 +107,7 @@ def _check_published(self: Design):
         raise BadSetting("the study had neither strong augmentation nor patience nor shares; "
                          "leave these out, or as_published")
 
-# %% ../nbs/31_design.ipynb #febc9014
+# %% ../nbs/31_design.ipynb #9287cd8a
 _said_elsewhere = dict(steps="steps=… to the experiment", seconds="seconds=… to the experiment",
     share="share=… to an arm",
     strong="strong=True to an arm")
@@ -119,7 +119,7 @@ def _check_recipe(self: Design):
         if getattr(self.recipe, name) != getattr(Recipe(), name): 
             raise BadSetting(f"{name}={getattr(self.recipe, name)} in the recipe has no effect here; give {instead}")
 
-# %% ../nbs/31_design.ipynb #786de237
+# %% ../nbs/31_design.ipynb #7479fd26
 @patch
 def _check_names(self: Design):
     "Each arm has a name of its own, and is possible beside the others"
@@ -139,7 +139,7 @@ def _check_names(self: Design):
             raise BadSetting(f"arm {arm.name!r} asks for {arm.more:g} times the real pictures, but all of them are "
                              "used already; say per_class")
 
-# %% ../nbs/31_design.ipynb #b3314bf5
+# %% ../nbs/31_design.ipynb #a4290519
 def design(
     arms: list, # of `Arm`
     per_class: int = None, # real pictures of each class that a replicate draws, or several such numbers; None: all
@@ -155,7 +155,7 @@ def design(
     if reference and REFERENCE not in [a.name for a in arms]: arms = [*arms, Arm(REFERENCE, model=REFERENCE)]
     return Design(list(arms), _several(per_class, "per_class"), unit, budgets, **others)
 
-# %% ../nbs/31_design.ipynb #6fecb257
+# %% ../nbs/31_design.ipynb #d50b0a51
 @patch(as_prop=True)
 def trained(self: Design) -> list: # of str
     "Names of the arms, without the reference"
@@ -167,7 +167,7 @@ def baseline(self: Design) -> str: # "original" or, where there is none, the fir
     if "original" in self.trained: return "original"
     return self.trained[0] if self.trained else ""
 
-# %% ../nbs/31_design.ipynb #ef9789fb
+# %% ../nbs/31_design.ipynb #48c17955
 @patch(as_prop=True)
 def comparisons(self: Design) -> int:
     "How many comparisons share the chance of being wrong"
@@ -183,7 +183,7 @@ def comparisons(self: Design) -> int:
                              "or dicts of one or more of arm, per_class and budget")
     return sum(any(one.items() <= each.items() for one in wanted) for each in every)
 
-# %% ../nbs/31_design.ipynb #596ed9e2
+# %% ../nbs/31_design.ipynb #343ee960
 def _check_labels(real, test):
     "Raise `BadSetting` if these are not real pictures of the same two classes or more"
     if not real.labels: raise BadSetting("there are no usable pictures here; see items.reason for each file's fault")
@@ -198,18 +198,18 @@ def _check_labels(real, test):
             raise BadSetting(f"there are synthetic pictures among those given as `{name}`; "
                              f"give real ones only: {name}.only(origin='real')")
 
-# %% ../nbs/31_design.ipynb #f3b2a188
+# %% ../nbs/31_design.ipynb #0514c5be
 def number_of(per_class: int, more: float) -> int:
     "Number of real pictures of each class that an arm with the factor `more` has"
     return max(1, round(per_class * more))
 
-# %% ../nbs/31_design.ipynb #00c9f33b
+# %% ../nbs/31_design.ipynb #121163dd
 def described(generator, n) -> dict: # JSON-able
     "Describe a generator and its number of copies as the run's configuration does"
     check_generator(generator, n)
     return dict(generator=generator.name, params=getattr(generator, "params", {}), n=n)
 
-# %% ../nbs/31_design.ipynb #c4a9491e
+# %% ../nbs/31_design.ipynb #7fe5a3f1
 def _check_makers(arms, test):
     "Raise if generators cannot be told apart, are fitted already, or were given held-out pictures"
     known = {}
@@ -225,7 +225,7 @@ def _check_makers(arms, test):
                              "give a new one: every replicate fits it on its own")
         refuse_shown(generator, test)
 
-# %% ../nbs/31_design.ipynb #618c25da
+# %% ../nbs/31_design.ipynb #60218d99
 def refuse_leaks(
     train: ImageSet, 
     test: ImageSet, 
@@ -238,7 +238,7 @@ def refuse_leaks(
     raise LeakError(f"{len(found)} of the pictures to train on show what is held out ({first}); "
                     "leave them out: real.apart(test)")
 
-# %% ../nbs/31_design.ipynb #95ce7611
+# %% ../nbs/31_design.ipynb #72728c73
 @patch
 def check(self: Design, real: ImageSet, test: ImageSet):
     "Raise if the design cannot be carried out with these pictures"
@@ -248,7 +248,7 @@ def check(self: Design, real: ImageSet, test: ImageSet):
     _check_makers(self.arms, test)
     refuse_leaks(real, test, near=True)
 
-# %% ../nbs/31_design.ipynb #dfaee499
+# %% ../nbs/31_design.ipynb #9d3b78b8
 def _one_or_several(values): return values if len(values) > 1 else values[0]
 
 @patch

@@ -259,7 +259,7 @@ def _judged(self: Diffusers, picture, flagged, size, about):
         return SynthnbError(f"{name} painted variation {about['k']} all black, as when numbers overflow; "
                             "give dtype='float32' or 'bfloat16'")
     picture = picture.convert("RGB").resize(size, Image.LANCZOS)
-    picture.info["maker"] = dict(about, safety="no checker" if flagged is None else "passed")
+    picture.info["details"] = dict(about, safety="no checker" if flagged is None else "passed")
     return picture
 
 # %% ../nbs/16_diffusers_images.ipynb #13edca78

@@ -155,7 +155,7 @@ def _attempt(part, limits, bar):
         _receive(answer, start, total, part, limits, bar)
 
 # %% ../nbs/04a_download.ipynb #3aaa35b6
-def _judged(e):
+def _judged_download(e):
     "Turn an error of the connection into `_Passing`, or into `BadDownload` where another try will not help"
     import requests, urllib3
     kind = partial(isinstance, e)
@@ -175,7 +175,7 @@ def _patiently(part, limits, bar):
     while True:
         try: return _attempt(part, limits, bar)
         except _Passing as e: fault = e
-        except (requests.RequestException, urllib3.exceptions.HTTPError) as e: fault = _judged(e)
+        except (requests.RequestException, urllib3.exceptions.HTTPError) as e: fault = _judged_download(e)
         if isinstance(fault, BadDownload): raise fault
         reached = part.path.stat().st_size if part.path.exists() else 0
         failures = 0 if reached > furthest else failures + 1

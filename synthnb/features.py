@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['MMD', 'some_rows', 'mmd', 'cka', 'pca', 'feature_distances']
 
-# %% ../nbs/44_features.ipynb #08091e51
+# %% ../nbs/44_features.ipynb #703504a1
 from typing import NamedTuple
 
 import numpy as np
@@ -14,7 +14,7 @@ import pandas as pd
 from .compare import REFERENCE, at, settings
 from .files import BadSetting
 
-# %% ../nbs/44_features.ipynb #34fbc03a
+# %% ../nbs/44_features.ipynb #d6db6063
 def _bandwidth_of(distances) -> float:
     "The median distance; the mean, where more than half are zero; 1, where all are"
     for middle in np.median(distances), np.mean(distances):
@@ -27,7 +27,7 @@ def _kernel(z) -> tuple: # Gaussian kernel matrix of the rows with a zero diagon
     bandwidth = _bandwidth_of(np.sqrt(d))
     return squareform(np.exp(-d / (2 * bandwidth ** 2))), bandwidth
 
-# %% ../nbs/44_features.ipynb #145f34a5
+# %% ../nbs/44_features.ipynb #f1c04137
 def _divided(k, a):
     "MMD² of the rows where `a` is one against the rest; `a` is [divisions, rows]"
     n, m = a[0].sum(), len(k) - a[0].sum()
@@ -42,7 +42,7 @@ def _divisions(n, m, permutations, rng):
     for row in a[1:]: row[rng.permutation(n + m)[:n]] = 1
     return a
 
-# %% ../nbs/44_features.ipynb #9603d21a
+# %% ../nbs/44_features.ipynb #9d6ebae7
 def _swapped(k, groups, permutations, rng):
     "MMD² of paired rows, first as given, then with random groups swapped"
     _, g = np.unique(groups, return_inverse=True)
@@ -52,7 +52,7 @@ def _swapped(k, groups, permutations, rng):
     s[0] = 1
     return ((s @ h) * s).sum(1) / max((g[:, None] != g).sum(), 1)
 
-# %% ../nbs/44_features.ipynb #1323144d
+# %% ../nbs/44_features.ipynb #0aaf1aff
 class MMD(NamedTuple):
     "What `mmd` found"
     mmd2: float # unbiased estimate of MMD²
@@ -60,7 +60,7 @@ class MMD(NamedTuple):
     bandwidth: float # σ of the kernel, in the units of the features
     rows: tuple # rows used of x and of y
 
-# %% ../nbs/44_features.ipynb #422648fa
+# %% ../nbs/44_features.ipynb #753eac06
 def some_rows(
     z: np.ndarray, # [rows, …]
     rows: int, # at most so many
@@ -77,7 +77,7 @@ def _check_rows(x, y, groups):
         raise BadSetting(f"groups names {len(groups)} pairs of rows, x has {len(x)} and y {len(y)}; "
                          "give each row of both a name, in the same order")
 
-# %% ../nbs/44_features.ipynb #1c05e154
+# %% ../nbs/44_features.ipynb #dd13ba84
 def mmd(
     x: np.ndarray, # [n, features]
     y: np.ndarray, # [m, features]
@@ -99,7 +99,7 @@ def mmd(
     else: found = _swapped(k, groups, permutations, rng)
     return MMD(float(found[0]), float((found >= found[0] - 1e-12).mean()), bandwidth, (len(x), len(y)))
 
-# %% ../nbs/44_features.ipynb #44cafa7c
+# %% ../nbs/44_features.ipynb #81b0fc43
 def cka(
     x: np.ndarray, # [pictures, features]
     y: np.ndarray  # [pictures, other features], of the same pictures in the same order
@@ -112,7 +112,7 @@ def cka(
     norm = np.linalg.norm(x.T @ x) * np.linalg.norm(y.T @ y)
     return float(np.linalg.norm(y.T @ x) ** 2 / norm) if norm > 0 else np.nan
 
-# %% ../nbs/44_features.ipynb #02d43339
+# %% ../nbs/44_features.ipynb #774d9b1f
 def _components(x, components) -> tuple: # scores [pictures, components], parts of the variance
     from sklearn.decomposition import PCA
     x, model = np.asarray(x, float), PCA(components, svd_solver="covariance_eigh")
@@ -136,7 +136,7 @@ def pca(
     out.attrs["explained"] = {arm: explained for arm, (_, explained) in found.items()}
     return out
 
-# %% ../nbs/44_features.ipynb #6b0b839f
+# %% ../nbs/44_features.ipynb #b25b12f7
 def _pairs(arms, replicates): # yields (arm, against, kind, one trial, other trial)
     after = dict(zip(replicates, replicates[1:] + replicates[:1]))
     for i, a in enumerate(arms):

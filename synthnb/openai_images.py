@@ -206,7 +206,7 @@ def _one(self: OpenAIImages, request: ImageRequest, k: int, label: str, size: tu
     if not picture: return SynthnbError(record["reason"])
     made = ImageOps.fit(open_picture(picture), size, Image.LANCZOS)
     told = {k: record.get(k) for k in ("model", "prompt", "revised_prompt", "request_id", "cost")}
-    made.info["maker"] = {k: v for k, v in told.items() if v not in (None, "")}
+    made.info["details"] = {k: v for k, v in told.items() if v not in (None, "")}
     return made
 
 @patch

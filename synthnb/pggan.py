@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['equalised', 'pixel_norm', 'minibatch_stddev', 'pggan_generator', 'fade', 'pggan_discriminators', 'PGGAN']
 
-# %% ../nbs/13_pggan.ipynb #aff85259
+# %% ../nbs/13_pggan.ipynb #3a249aca
 import hashlib, io, json
 from contextlib import nullcontext
 from pathlib import Path
@@ -14,93 +14,100 @@ import numpy as np
 from fastcore.basics import patch
 from PIL import Image
 
-from .data import BadSetting, ImageSet, SynthnbError, seeded, write_atomic
-from .files import locked
 from .cvae import Learnt
+from .data import ImageSet
+from .files import BadSetting, SynthnbError, locked, seeded, write_atomic
 
-# %% ../nbs/13_pggan.ipynb #479cbd24
+# %% ../nbs/13_pggan.ipynb #86b2e970
 def equalised(
     seed # decides the initial weights, whatever ran before
 ) -> tuple: # dense(inputs, units) and conv(inputs, filters, side), each giving a layer
-    "Layers with standard normal weights, scaled at run time"
+    "Make layers with standard normal weights, scaled at run time"
     from keras import Sequential, initializers, layers
     count = iter(range(10**6))
-    init = lambda: initializers.RandomNormal(0., 1., seed=seeded(seed, "weights", next(count)))
-    def dense(inputs, units, gain=2**.5): return Sequential([layers.Rescaling(gain / inputs**.5), layers.Dense(units, kernel_initializer=init())])
+    def init(): return initializers.RandomNormal(0., 1., seed=seeded(seed, "weights", next(count)))
+    def dense(inputs, units, gain=2**.5):
+        return Sequential([layers.Rescaling(gain / inputs**.5), layers.Dense(units, kernel_initializer=init())])
     def conv(inputs, filters, side=3, gain=2**.5):
-        return Sequential([layers.Rescaling(gain / (side * inputs**.5)), layers.Conv2D(filters, side, padding="same", kernel_initializer=init())])
+        scaled = layers.Rescaling(gain / (side * inputs**.5))
+        return Sequential([scaled, layers.Conv2D(filters, side, padding="same", kernel_initializer=init())])
     return dense, conv
 
-# %% ../nbs/13_pggan.ipynb #e5f362e2
-def pixel_norm(h):
-    "Each pixel's features, with mean square 1"
+# %% ../nbs/13_pggan.ipynb #b537c569
+def pixel_norm(
+    h # [n, side, side, features], or [n, features]
+): # the same shape
+    "Scale each pixel's features to a mean square of 1"
     from keras import ops
     return h * ops.rsqrt(ops.mean(h * h, -1, keepdims=True) + 1e-8)
 
-# %% ../nbs/13_pggan.ipynb #26dd08b9
-_group = 4 # pictures of one label that are looked at together
+# %% ../nbs/13_pggan.ipynb #5fb16052
+_together = 4 # pictures of one label that are looked at together
 
-def minibatch_stddev(h):
-    "`h` with one more feature map: how much each four pictures vary"
+def minibatch_stddev(
+    h # [n, side, side, features], n a multiple of 4
+): # [n, side, side, features + 1]
+    "Add a feature map that says how much each four pictures vary"
     from keras import ops
-    groups = ops.reshape(h, (-1, _group, *h.shape[1:]))
-    varies = ops.mean(ops.sqrt(ops.var(groups, 1) + 1e-8), (1, 2, 3), keepdims=True)
-    return ops.concatenate([h, ops.ones_like(h[..., :1]) * ops.repeat(varies, _group, 0)], -1)
+    fours = ops.reshape(h, (-1, _together, *h.shape[1:]))
+    varies = ops.mean(ops.sqrt(ops.var(fours, 1) + 1e-8), (1, 2, 3), keepdims=True)
+    return ops.concatenate([h, ops.ones_like(h[..., :1]) * ops.repeat(varies, _together, 0)], -1)
 
-# %% ../nbs/13_pggan.ipynb #fdeb38af
-def _up(h):
+# %% ../nbs/13_pggan.ipynb #b650f0b9
+def _doubled(h):
     from keras import layers
     return layers.UpSampling2D(2)(h)
 
-def _down(h):
+def _halved(h):
     from keras import layers
     return layers.AveragePooling2D(2)(h)
 
-def _lrelu(h):
+def _leaky(h):
     from keras import ops
     return ops.leaky_relu(h, .2)
 
-def _noise(widths): return 32 * 32 if len(widths) > 3 else 0
+# %% ../nbs/13_pggan.ipynb #a905ade1
+def _noise_numbers(widths): return 32 * 32 if len(widths) > 3 else 0
 
 def pggan_generator(
-    channels: int, classes: int,
+    channels: int, classes: int, # of a picture: 1 or 3; number of labels
     latent: int, # numbers in z, the noise of the 32×32 level not counted
     widths: list, # feature maps at 4×4, 8×8, …
-    seed: int = 0
-):
-    "z with noise, and one-hot label → pictures of 4×4, 8×8, …, black −1, white 1"
+    seed: int = 0 # decides the initial weights
+): # a Keras model
+    "Build the network: z with noise, and one-hot label → pictures of 4×4, 8×8, …, black −1, white 1"
     from keras import Model, layers, ops
     dense, conv = equalised((seed, "generator"))
-    z, label = layers.Input((latent + _noise(widths),)), layers.Input((classes,))
+    z, label = layers.Input((latent + _noise_numbers(widths),)), layers.Input((classes,))
     h = ops.concatenate([pixel_norm(z[:, :latent]), label * classes**.5], -1)
     h = dense(latent + classes, 16 * widths[0], 2**.5 / 4)(h)
-    h = pixel_norm(_lrelu(ops.reshape(h, (-1, 4, 4, widths[0]))))
-    pictures, before = [], widths[0]
+    h = pixel_norm(_leaky(ops.reshape(h, (-1, 4, 4, widths[0]))))
+    pictures = []
     for level, width in enumerate(widths):
-        if level: h = _up(h)
+        if level: h = _doubled(h)
         if level == 3: h = ops.concatenate([h, ops.reshape(z[:, latent:], (-1, 32, 32, 1))], -1)
-        for _ in range(2 if level else 1): h = pixel_norm(_lrelu(conv(h.shape[-1], width)(h)))
+        for _ in range(2 if level else 1): h = pixel_norm(_leaky(conv(h.shape[-1], width)(h)))
         pictures.append(conv(width, channels, 1, 1.)(h))
     return Model([z, label], pictures)
 
-# %% ../nbs/13_pggan.ipynb #419cd4db
+# %% ../nbs/13_pggan.ipynb #81fabe3a
 def fade(
     pictures: list, # of 4×4, 8×8, …; the last two count
     alpha: float # part of the last, 0..1
-):
-    "The last picture, mixed with the one before it"
+): # like the last picture
+    "Mix the last picture with the one before it"
     *before, new = pictures
     if not before: return new
-    old = _up(before[-1])
+    old = _doubled(before[-1])
     return old + alpha * (new - old)
 
-# %% ../nbs/13_pggan.ipynb #c5bf775b
+# %% ../nbs/13_pggan.ipynb #4da88153
 def pggan_discriminators(
-    channels: int, classes: int,
+    channels: int, classes: int, # of a picture: 1 or 3; number of labels
     widths: list, # feature maps at 4×4, 8×8, …
-    seed: int = 0
-) -> list: # of models, one for each side
-    "Picture, one-hot label and alpha → how real it looks"
+    seed: int = 0 # decides the initial weights
+) -> list: # of Keras models, one for each side
+    "Build the networks: picture, one-hot label and alpha → how real it looks"
     from keras import Model, layers, ops
     dense, conv = equalised((seed, "discriminator"))
     look = [conv(channels, w, 1) for w in widths]
@@ -108,22 +115,36 @@ def pggan_discriminators(
     w = widths[0]
     last, flat, real, own = conv(w + 1, w), dense(16 * w, w), dense(w, 1, 1.), dense(classes, w, classes**.5)
     def block(level, h):
-        for layer in blocks[level]: h = _lrelu(layer(h))
-        return _down(h)
+        for layer in blocks[level]: h = _leaky(layer(h))
+        return _halved(h)
     def judge(h, label):
-        h = _lrelu(flat(layers.Flatten()(_lrelu(last(minibatch_stddev(h))))))
+        h = _leaky(flat(layers.Flatten()(_leaky(last(minibatch_stddev(h))))))
         return real(h) + ops.sum(h * own(label), -1, keepdims=True) / w**.5
     def grown(level):
-        x, label, alpha = layers.Input((4 * 2**level, 4 * 2**level, channels)), layers.Input((classes,)), layers.Input(batch_shape=())
-        h = _lrelu(look[level](x))
+        side = 4 * 2**level
+        x, label, alpha = layers.Input((side, side, channels)), layers.Input((classes,)), layers.Input(batch_shape=())
+        h = _leaky(look[level](x))
         if level:
-            old = _lrelu(look[level - 1](_down(x)))
+            old = _leaky(look[level - 1](_halved(x)))
             h = old + alpha * (block(level, h) - old)
         for below in range(level - 1, 0, -1): h = block(below, h)
         return Model([x, label, alpha], judge(h, label))
     return [grown(level) for level in range(len(widths))]
 
-# %% ../nbs/13_pggan.ipynb #a21c551f
+# %% ../nbs/13_pggan.ipynb #09e46d39
+def _game(generator, judge, real, label, z, alpha, penalty):
+    "What each side loses in one round: (generator's loss, discriminator's loss, mean of t)"
+    import tensorflow as tf
+    made = fade(tf.nest.flatten(generator([z, label])), alpha)
+    with tf.GradientTape() as inner:
+        inner.watch([real, made])
+        judged = [judge([a, label, alpha]) for a in (real, made)]
+    slopes = inner.gradient(judged, [real, made])
+    steep = sum(tf.reduce_mean(tf.reduce_sum(s**2, [1, 2, 3])) for s in slopes) / 2
+    t = judged[1] - judged[0]
+    return tf.reduce_mean(tf.nn.softplus(-t)), tf.reduce_mean(tf.nn.softplus(t)) + penalty * steep, tf.reduce_mean(t)
+
+# %% ../nbs/13_pggan.ipynb #c779e3fe
 def _gan_step(level, G, D, mean, optimizers, x, y, batch, penalty, memory):
     "The compiled training step of one level; x uint8 [n, side, side, channels], y float32 [n, classes]"
     import keras, tensorflow as tf
@@ -134,142 +155,170 @@ def _gan_step(level, G, D, mean, optimizers, x, y, batch, penalty, memory):
     def step(rows, seed, alpha):
         label, real = tf.gather(y, rows), tf.cast(tf.gather(x, rows), tf.float32) / 127.5 - 1
         real = tf.nn.avg_pool2d(real, pool, pool, "VALID")
-        if level: real = fade([_down(real), real], alpha)
+        if level: real = fade([_halved(real), real], alpha)
         z = tf.random.stateless_normal([batch, G.inputs[0].shape[1]], seed)
         with tf.GradientTape(persistent=True) as tape:
-            made = fade(tf.nest.flatten(grown([z, label])), alpha)
-            with tf.GradientTape() as inner:
-                inner.watch([real, made])
-                judged = [D[level]([a, label, alpha]) for a in (real, made)]
-            slopes = inner.gradient(judged, [real, made])
-            steep = sum(tf.reduce_mean(tf.reduce_sum(s**2, [1, 2, 3])) for s in slopes) / 2
-            t = judged[1] - judged[0]
-            losses = tf.reduce_mean(tf.nn.softplus(-t)), tf.reduce_mean(tf.nn.softplus(t)) + penalty * steep
-        for loss, weights, optimizer in zip(losses, theirs, optimizers): optimizer.apply_gradients(zip(tape.gradient(loss, weights), weights))
+            *losses, t = _game(grown, D[level], real, label, z, alpha, penalty)
+        for loss, weights, optimizer in zip(losses, theirs, optimizers):
+            optimizer.apply_gradients(zip(tape.gradient(loss, weights), weights))
         for m, w in zip(mean, G.trainable_variables): m.assign(memory * m + (1 - memory) * w)
-        return tf.stack([*losses, tf.reduce_mean(t)])
-    return step.get_concrete_function(*(tf.TensorSpec(*a) for a in (([batch], tf.int32), ([2], tf.int32), ([], tf.float32))))
+        return tf.stack([*losses, t])
+    kinds = ([batch], tf.int32), ([2], tf.int32), ([], tf.float32)
+    return step.get_concrete_function(*(tf.TensorSpec(*kind) for kind in kinds))
 
-# %% ../nbs/13_pggan.ipynb #bae2b409
+# %% ../nbs/13_pggan.ipynb #e657649e
 class PGGAN(Learnt):
     "Label-conditional progressive growing GAN, trained on the pictures at hand"
-    name, settings = "pggan", ("size", "steps", "latent", "width", "batch", "rate", "penalty", "seed")
+    name, param_names = "pggan", ("size", "steps", "latent", "width", "batch", "rate", "penalty", "seed")
     def __init__(self,
         size: int = None, # side of its pictures, pixels: 32, 64 or 128. None: 32 for pictures up to that, else 64
         steps: int = None, # of training, in equal shares for the sides 4, 8, … `size`. None: 500 for each
         latent: int = 64, # random numbers behind a picture, the noise of the 32×32 level not counted
         width: int = 64, # feature maps at 4×4; half as many at each further side, but 16 or more
-        batch: int = 32, # a multiple of 4
+        batch: int = 32, # pictures in a step, a multiple of 4
         rate: float = .01, # Adam's learning rate
         penalty: float = .03, # weight of the squared slope of the discriminator
         seed: int = 0, # decides weights, order and noise of the training
         checkpoint: Path = None # folder to keep the state of the training in; a stopped one goes on from there
     ):
         if size not in (None, 32, 64, 128): raise BadSetting(f"size={size!r}: PGGAN works on 32, 64 or 128 pixels")
-        for what, value, least in [("steps", steps, 6), ("latent", latent, 1), ("width", width, 1), ("batch", batch, 4)]:
+        for what, value, least in ("steps", steps, 6), ("latent", latent, 1), ("width", width, 1), ("batch", batch, 4):
             if value is not None and value < least: raise BadSetting(f"{what}={value}: it must be at least {least}")
-        if batch % _group: raise BadSetting(f"batch={batch}: it must be a multiple of {_group}")
-        self.size, self.steps, self.latent, self.width, self.batch, self.rate, self.penalty, self.seed = size, steps, latent, width, batch, rate, penalty, seed
-        self.checkpoint = checkpoint
+        if batch % _together: raise BadSetting(f"batch={batch}: it must be a multiple of {_together}")
+        self.size, self.steps, self.latent, self.width, self.batch = size, steps, latent, width, batch
+        self.rate, self.penalty, self.seed, self.checkpoint = rate, penalty, seed, checkpoint
 
-# %% ../nbs/13_pggan.ipynb #9554045b
+# %% ../nbs/13_pggan.ipynb #26e34d4c
 @patch
 def _shape(self: PGGAN):
-    return dict(channels=self.channels, classes=len(self.labels), widths=[max(self.width >> k, min(16, self.width)) for k in range((self.side // 4).bit_length())])
+    "Arguments of both networks"
+    least, levels = min(16, self.width), (self.side // 4).bit_length()
+    widths = [max(self.width >> level, least) for level in range(levels)]
+    return dict(channels=self.channels, classes=len(self.labels), widths=widths)
 
-# %% ../nbs/13_pggan.ipynb #ff04192f
-_every = 50 # steps from one checkpoint to the next
+# %% ../nbs/13_pggan.ipynb #ed02414e
+@patch
+def build(self: PGGAN) -> tuple: # None; four z with their one-hot labels → pictures, 0..1
+    "Build the generator from the weights, compiled"
+    import tensorflow as tf
+    net = pggan_generator(**self._shape(), latent=self.latent, seed=self.seed)
+    net.set_weights(self.weights)
+    def decode(z, y): return tf.clip_by_value(net([z, y])[-1] / 2 + .5, 0, 1)
+    return None, tf.function(decode, reduce_retracing=True)
 
+# %% ../nbs/13_pggan.ipynb #e8c221f5
+@patch
+def vary(self: PGGAN,
+    image: Image.Image, label: str, # of the picture only its size counts
+    n: int = 1, # how many
+    seed: int = 0 # decides which, together with their numbers
+) -> list: # n PIL images of the source's size
+    "Make `n` new pictures with this label"
+    y, numbers = self.one_hot(label), self.latent + _noise_numbers(self._shape()["widths"])
+    z = np.stack([np.random.default_rng(seeded(seed, k)).standard_normal(numbers) for k in range(n)])
+    return self.decode(z, y, image.size)
+
+# %% ../nbs/13_pggan.ipynb #dc92c129
 def _flat(variables): return np.concatenate([np.ravel(v) for v in variables]) if variables else np.empty(0)
 
 def _assign(variables, flat):
-    for v, part in zip(variables, np.split(flat, np.cumsum([np.size(v) for v in variables])[:-1])): v.assign(part.reshape(v.shape).astype(np.asarray(v).dtype))
+    "Give the variables the values that `_flat` made one array of"
+    ends = np.cumsum([np.size(v) for v in variables])[:-1]
+    for v, part in zip(variables, np.split(flat, ends)): v.assign(part.reshape(v.shape).astype(np.asarray(v).dtype))
+
+# %% ../nbs/13_pggan.ipynb #3d3ed02e
+_steps_between = 50 # from one checkpoint to the next
 
 @patch
-def _file(self: PGGAN): # None: nothing is kept
-    asked = json.dumps([self.params, self.fitted_on, self.side], sort_keys=True)
-    return self.checkpoint and Path(self.checkpoint)/f"pggan-{hashlib.sha256(asked.encode()).hexdigest()[:12]}.npz"
+def _file(self: PGGAN):
+    "The checkpoint's path; None: nothing is kept"
+    if not self.checkpoint: return None
+    decisive = json.dumps([self.params, self.fitted_on, self.side], sort_keys=True)
+    return Path(self.checkpoint)/f"pggan-{hashlib.sha256(decisive.encode()).hexdigest()[:12]}.npz"
 
-def _write(path, **state):
+def _write_state(path, **state):
     buffer = io.BytesIO()
     np.savez(buffer, **state)
     write_atomic(path, buffer.getvalue())
 
-def _read(path):
-    "What `_write` wrote; nothing: there is no such file"
-    try: 
+def _read_state(path):
+    "What `_write_state` wrote; nothing: there is no such file"
+    try:
         with np.load(path) as state: return dict(state)
     except FileNotFoundError: return {}
-    except Exception as e: raise BadSetting(f"the checkpoint {path} is damaged ({type(e).__name__}); delete it, and the training starts anew") from None
+    except Exception as e:
+        raise BadSetting(f"the checkpoint {path} is damaged ({type(e).__name__}); "
+                         "delete it, and the training starts anew") from None
 
-# %% ../nbs/13_pggan.ipynb #4bf7c7b4
+# %% ../nbs/13_pggan.ipynb #363819b8
 def _fours(y, rng):
-    "Numbers of all pictures in a random order, but in fours of one label; where they do not come out even, some are there twice"
-    own = [rng.permutation(np.flatnonzero(y == k)) for k in np.unique(y)]
-    return rng.permutation(np.concatenate([np.resize(o, -(-len(o) // _group) * _group).reshape(-1, _group) for o in own])).ravel()
+    "Numbers of all pictures in a random order, but in fours of one label; to fill them, some are there twice"
+    fours = []
+    for label in np.unique(y):
+        own = rng.permutation(np.flatnonzero(y == label))
+        fours.append(np.resize(own, -(-len(own) // _together) * _together).reshape(-1, _together))
+    return rng.permutation(np.concatenate(fours)).ravel()
 
-# %% ../nbs/13_pggan.ipynb #5545620a
+# %% ../nbs/13_pggan.ipynb #ba9c1378
+class _Match:
+    "The networks of a training, and the step that is compiled now"
+    def __init__(self, gan, x, y):
+        import tensorflow as tf
+        shape = gan._shape()
+        self.gan, self.x, self.y = gan, tf.constant(x), tf.one_hot(y, shape["classes"])
+        self.levels, self.level = len(shape["widths"]), None
+        self.G = pggan_generator(**shape, latent=gan.latent, seed=gan.seed)
+        self.D = pggan_discriminators(**shape, seed=gan.seed)
+        self.mean = [tf.Variable(w) for w in self.G.trainable_variables]
+        of_judges = {id(v): v for d in self.D for v in d.variables}.values()
+        self.variables = [*self.G.variables, *self.mean, *of_judges]
+
+    def grow(self, level, memory):
+        "Compile the step of one level, with new optimizers"
+        import keras
+        gan, self.level = self.gan, level
+        self.optimizers = [keras.optimizers.Adam(gan.rate, beta_1=0., beta_2=.99) for _ in range(2)]
+        self.step = _gan_step(level, self.G, self.D, self.mean, self.optimizers, self.x, self.y,
+                              gan.batch, gan.penalty, memory)
+
+    def remembered(self): return [v for optimizer in self.optimizers for v in optimizer.variables]
+
+# %% ../nbs/13_pggan.ipynb #7730e11b
 @patch
 def _train(self: PGGAN, x, y):
     "Weights of the generator, after all steps; x uint8 [n, side, side, channels], y int [n]"
-    import keras, tensorflow as tf
+    import tensorflow as tf
     from tqdm.auto import tqdm
-    shape = self._shape()
-    levels, file = len(shape["widths"]), self._file()
-    steps = self.steps or 500 * levels
-    G, D = pggan_generator(**shape, latent=self.latent, seed=self.seed), pggan_discriminators(**shape, seed=self.seed)
-    mean = [tf.Variable(w) for w in G.trainable_variables]
-    nets = [*G.variables, *mean, *{id(v): v for d in D for v in d.variables}.values()]
-    saved = _read(file) if file else {}
-    if saved: _assign(nets, saved["nets"])
-    self.history, each = [*saved.get("history", [])], steps // levels
-    rng = np.random.default_rng(seeded(self.seed, "order"))
+    match, file = _Match(self, x, y), self._file()
+    steps, saved = self.steps or 500 * match.levels, _read_state(file) if file else {}
+    if saved: _assign(match.variables, saved["nets"])
+    self.history, each, noise = [*saved.get("history", [])], steps // match.levels, seeded(self.seed, "noise")
+    rng, begin = np.random.default_rng(seeded(self.seed, "order")), len(self.history)
     order = np.concatenate([_fours(y, rng) for _ in range(-(-steps * self.batch // len(y)))]).astype(np.int32)
-    x, y, now = tf.constant(x), tf.one_hot(y, shape["classes"]), None
-    for t in tqdm(range(len(self.history), steps), initial=len(self.history), total=steps, desc="pggan", unit="step", delay=3, disable=None):
-        level = min(t // each, levels - 1)
-        if level != now:
-            optimizers = [keras.optimizers.Adam(self.rate, beta_1=0., beta_2=.99) for _ in range(2)]
-            step, now = _gan_step(level, G, D, mean, optimizers, x, y, self.batch, self.penalty, .5**(10 / each)), level
-            if t == len(saved.get("history", [])) and t != level * each: _assign([v for o in optimizers for v in o.variables], saved["optimizers"])
-        alpha = min(1., 2 * (t + 1 - level * each) / each)
-        self.history.append(step(tf.constant(order[t * self.batch:][:self.batch]), tf.constant([seeded(self.seed, "noise"), t]), tf.constant(alpha)).numpy())
-        if not np.abs(self.history[-1]).max() < 1e4:
-            raise SynthnbError(f"the training of PGGAN went astray at step {t} of {steps}; take a lower rate than {self.rate} or a higher penalty than {self.penalty}")
-        if file and ((t + 1) % _every == 0 or t + 1 == steps):
-            _write(file, history=np.array(self.history), nets=_flat(nets), optimizers=_flat([v for o in optimizers for v in o.variables]))
-    return [m.numpy() for m in mean]
+    for t in tqdm(range(begin, steps), "pggan", initial=begin, total=steps, unit="step", delay=3, disable=None):
+        level = min(t // each, match.levels - 1)
+        if level != match.level:
+            match.grow(level, memory=.5**(10 / each))
+            if t == begin and t != level * each: _assign(match.remembered(), saved["optimizers"])
+        alpha = tf.constant(min(1., 2 * (t + 1 - level * each) / each))
+        rows = tf.constant(order[t * self.batch:][:self.batch])
+        self.history.append(match.step(rows, tf.constant([noise, t]), alpha).numpy())
+        if not np.abs(self.history[-1]).max() < 1e4: raise SynthnbError(self._astray(t, steps))
+        if file and ((t + 1) % _steps_between == 0 or t + 1 == steps):
+            history, optimizers = np.array(self.history), _flat(match.remembered())
+            _write_state(file, history=history, nets=_flat(match.variables), optimizers=optimizers)
+    return [m.numpy() for m in match.mean]
 
-# %% ../nbs/13_pggan.ipynb #0934513d
+# %% ../nbs/13_pggan.ipynb #d5bdc04c
 @patch
 def fit(self: PGGAN, images: ImageSet) -> PGGAN:
     "Learn from `images`: give it the training pictures only"
-    images, x, y = self._prepare(images)
+    images, x, y = self.training_arrays(images)
     self.fitted_on = images.digest
-    with locked(self._file()) if self.checkpoint else nullcontext(): self.weights = self._train(x, y)
-    self.fitted = True
-    self.__dict__.pop("_nets", None)
-    return self
-
-# %% ../nbs/13_pggan.ipynb #1fb6b123
-@patch
-def _compiled(self: PGGAN):
-    "(nothing, pictures in 0..1 of four z), compiled"
-    if "_nets" not in self.__dict__:
-        import tensorflow as tf
-        net = pggan_generator(**self._shape(), latent=self.latent, seed=self.seed)
-        net.set_weights(self.weights)
-        self._nets = None, tf.function(lambda z, y: tf.clip_by_value(net([z, y])[-1] / 2 + .5, 0, 1), reduce_retracing=True)
-    return self._nets
+    with locked(self._file()) if self.checkpoint else nullcontext(): weights = self._train(x, y)
+    return self.take(weights)
 
 @patch
-def vary(self: PGGAN,
-    image: Image.Image, label: str, # of the picture only its size counts
-    n: int = 1,
-    seed: int = 0
-) -> list: # n PIL images of the source's size
-    "`n` new pictures with this label"
-    y = self._one_hot(label)
-    long = self.latent + _noise(self._shape()["widths"])
-    z = np.stack([np.random.default_rng(seeded(seed, k)).standard_normal(long) for k in range(n)])
-    return self._decode(z, y, image.size)
+def _astray(self: PGGAN, t, steps):
+    return (f"the training of PGGAN went astray at step {t} of {steps}; "
+            f"take a lower rate than {self.rate} or a higher penalty than {self.penalty}")

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['listed', 'Layout', 'write_record', 'Record', 'arm_pictures']
 
-# %% ../nbs/47_records.ipynb #76e53134
+# %% ../nbs/47_records.ipynb #b325e51f
 import io, json, zipfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,12 +17,12 @@ from fastcore.basics import patch
 from .data import ImageSet
 from .files import BadSetting, write_atomic
 
-# %% ../nbs/47_records.ipynb #327eb4e8
+# %% ../nbs/47_records.ipynb #7e159186
 def listed(value) -> list:
     "Give a list as it is, and a single value as a list of one"
     return list(value) if isinstance(value, (list, tuple)) else [value]
 
-# %% ../nbs/47_records.ipynb #7ceeb9ab
+# %% ../nbs/47_records.ipynb #87d706c8
 @dataclass(frozen=True)
 class Layout:
     "Names of the files in a run folder"
@@ -47,7 +47,7 @@ class Layout:
         "All pairs of a number of real pictures and a budget"
         return [(number, budget) for number in self.numbers for budget in self.budgets]
 
-# %% ../nbs/47_records.ipynb #da77f6f7
+# %% ../nbs/47_records.ipynb #e5f7e02b
 @patch
 def varied(self: Layout, per_class: int, budget: float = None) -> list: # strings
     "Parts of a file name that tell a setting from the others"
@@ -60,13 +60,13 @@ def replicate(self: Layout, replicate: int, per_class: int) -> Path:
     "Folder of the pictures that a replicate trains on"
     return self.folder/"pictures"/"-".join([*self.varied(per_class), f"replicate-{replicate}"])
 
-# %% ../nbs/47_records.ipynb #e9a84773
+# %% ../nbs/47_records.ipynb #73740b95
 @patch
 def record(self: Layout, arm: str, replicate: int, per_class: int, budget: float) -> Path:
     "File of one trial"
     return self.folder/"trials"/("-".join([arm, *self.varied(per_class, budget), str(replicate)]) + ".npz")
 
-# %% ../nbs/47_records.ipynb #c8d3ba42
+# %% ../nbs/47_records.ipynb #219813a7
 @patch(as_prop=True)
 def test(self: Layout) -> Path:
     "Folder of the held-out pictures"
@@ -77,7 +77,7 @@ def encoded(self: Layout) -> Path:
     "File of the held-out pictures' ImageNet features, float32 [test_n, 1280]"
     return self.test/"imagenet.npy"
 
-# %% ../nbs/47_records.ipynb #0643bf14
+# %% ../nbs/47_records.ipynb #4460ec74
 @patch
 def records(self: Layout): # yields (arm, replicate, per_class, budget, path)
     "Go through all trials that the run is to have, by setting, replicate and arm"
@@ -86,7 +86,7 @@ def records(self: Layout): # yields (arm, replicate, per_class, budget, path)
             for arm in self.arms:
                 yield arm, replicate, per_class, budget, self.record(arm, replicate, per_class, budget)
 
-# %% ../nbs/47_records.ipynb #24838036
+# %% ../nbs/47_records.ipynb #4c559edc
 def write_record(
     path: Path,
     row: dict, # what the table of trials says of it
@@ -98,7 +98,7 @@ def write_record(
     np.savez_compressed(buffer, row=json.dumps(row), probabilities=probabilities, **own)
     write_atomic(path, buffer.getvalue())
 
-# %% ../nbs/47_records.ipynb #69677b76
+# %% ../nbs/47_records.ipynb #a6a549ca
 @dataclass(frozen=True)
 class Record:
     "One trial, read from its file; each part is read when it is asked for"
@@ -121,7 +121,7 @@ class Record:
     @property
     def features(self) -> np.ndarray: return self._part("features")
 
-# %% ../nbs/47_records.ipynb #e0e1bb4f
+# %% ../nbs/47_records.ipynb #404b36eb
 def arm_pictures(
     drawn: ImageSet, # the pictures of a replicate, with the column `arms`
     name: str, # of the arm

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['drawn_rows', 'validation_rows', 'vary_some', 'make_pictures']
 
-# %% ../nbs/36_replicate.ipynb #c3c068db
+# %% ../nbs/36_replicate.ipynb #f0fb6ccc
 import copy, json, warnings
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from .design import described, number_of
 from .files import SynthnbError, Unfinished, write_atomic
 from .generate import augment, missing_of
 
-# %% ../nbs/36_replicate.ipynb #e2ae6f03
+# %% ../nbs/36_replicate.ipynb #409ca59c
 def drawn_rows(
     real: ImageSet, 
     per_class: int, # real pictures of each class; None: all
@@ -29,7 +29,7 @@ def drawn_rows(
     sample = real.sample(number_of(per_class, more), seed)
     return real.items.path.isin(sample.items.path).to_numpy()
 
-# %% ../nbs/36_replicate.ipynb #81cfa076
+# %% ../nbs/36_replicate.ipynb #554db77d
 def validation_rows(
     real: ImageSet, 
     per_class: int, # real pictures of each class; None: all
@@ -41,7 +41,7 @@ def validation_rows(
     sample = real.where(drawn_rows(real, per_class, 1, seed))
     return real.items.path.isin(sample.split(share, seed)[1].items.path).to_numpy()
 
-# %% ../nbs/36_replicate.ipynb #f99a0182
+# %% ../nbs/36_replicate.ipynb #465c5996
 def vary_some(images, generator, n, folder, seed) -> ImageSet:
     "Vary pictures by a generator, which has to give some"
     with warnings.catch_warnings():
@@ -56,7 +56,7 @@ def vary_some(images, generator, n, folder, seed) -> ImageSet:
         raise SynthnbError(f"{name} made none of {len(made)} pictures; the first: {made.reason.iat[0]}")
     return out
 
-# %% ../nbs/36_replicate.ipynb #d34c4491
+# %% ../nbs/36_replicate.ipynb #cab8772a
 class _Chains:
     "Makes the pictures of one replicate, each chain of generators once"
     def __init__(self, folder, seed): self.folder, self.seed, self.made = folder, seed, {}
@@ -77,13 +77,13 @@ class _Chains:
         if hasattr(generator, "seed"): generator.seed = self.seed
         return vary_some(images, generator, n, self.folder, self.seed)
 
-# %% ../nbs/36_replicate.ipynb #beb3e45c
+# %% ../nbs/36_replicate.ipynb #0e4b9654
 def _with_arms(tables, belongs):
     "Join the arms' tables into one, with the column `arms`"
     items = pd.concat(tables).drop_duplicates(["path", "source", "reason"]).sort_values(["path", "source"])
     return items.assign(arms=[",".join(belongs.get(path, [])) for path in items.path])
 
-# %% ../nbs/36_replicate.ipynb #b30f32a7
+# %% ../nbs/36_replicate.ipynb #7f0e4b10
 def make_pictures(
     real: ImageSet, 
     arms: list, # of `Arm`

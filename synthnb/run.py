@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['read_config', 'Run']
 
-# %% ../nbs/40_run.ipynb #2e8d553c
+# %% ../nbs/40_run.ipynb #fcfe8175
 import json
 from itertools import product
 from pathlib import Path
@@ -21,7 +21,7 @@ from .files import BadSetting, NotFound, plural
 from .records import Layout, Record, arm_pictures
 from .report import report as write_report
 
-# %% ../nbs/40_run.ipynb #7a69d813
+# %% ../nbs/40_run.ipynb #988a2a55
 def read_config(folder: Path) -> dict:
     "Read the configuration of a run folder"
     path = Path(folder)/"config.json"
@@ -37,7 +37,7 @@ def read_config(folder: Path) -> dict:
                          "run it again in a new folder")
     return config
 
-# %% ../nbs/40_run.ipynb #7bf63149
+# %% ../nbs/40_run.ipynb #25853a97
 class Run:
     "Read what a run folder holds"
     def __init__(self, 
@@ -53,16 +53,16 @@ class Run:
         "Open a run folder; raises `NotFound` or `BadSetting` where it is none"
         return cls(folder, read_config(folder))
 
-# %% ../nbs/40_run.ipynb #36f7e8d4
+# %% ../nbs/40_run.ipynb #8fde6bc8
 @patch
 def __repr__(self: Run):
     done, layout = sum(path.exists() for *_, path in self.layout.records()), self.layout
     arms, settings = plural(len(layout.arms), "arm"), plural(len(layout.settings), "setting")
     whole = len(layout.arms) * len(layout.settings) * layout.replicates
     size = f"{arms} × {plural(layout.replicates, 'replicate')} × {settings}"
-    return f"Run of {self.name or 'an experiment'}: {size}, {done} of {plural(whole, 'trial')} done"
+    return f"Run of {self.config.get('name') or 'an experiment'}: {size}, {done} of {plural(whole, 'trial')} done"
 
-# %% ../nbs/40_run.ipynb #e1ce33f2
+# %% ../nbs/40_run.ipynb #0ab3a442
 @patch(as_prop=True)
 def out(self: Run) -> Path:
     "The run folder"
@@ -73,7 +73,7 @@ def name(self: Run) -> str:
     "Name of the data"
     return self.config.get("name", "")
 
-# %% ../nbs/40_run.ipynb #765f2505
+# %% ../nbs/40_run.ipynb #c384d6cf
 @patch(as_prop=True)
 def labels(self: Run) -> list:
     "Class names, in the order of the probabilities"
@@ -89,13 +89,13 @@ def arms(self: Run) -> list: # of str
     "Names of the arms, in order"
     return self.layout.arms
 
-# %% ../nbs/40_run.ipynb #465f8cb5
+# %% ../nbs/40_run.ipynb #f455131d
 @patch(as_prop=True)
 def baseline(self: Run) -> str:
     "Arm that the others are compared with: `original`, or the first"
     return "original" if "original" in self.arms else self.arms[0]
 
-# %% ../nbs/40_run.ipynb #024dc02e
+# %% ../nbs/40_run.ipynb #d62acf86
 @patch(as_prop=True)
 def planned(self: Run) -> list: # of dicts: arm and, where they vary, per_class and budget
     "All arms in all settings of the design, whether they are done yet or not"
@@ -103,14 +103,14 @@ def planned(self: Run) -> list: # of dicts: arm and, where they vary, per_class 
     varying = {k: v for k, v in varying.items() if len(v) > 1}
     return [dict(zip(("arm", *varying), each)) for each in product(self.arms, *varying.values())]
 
-# %% ../nbs/40_run.ipynb #909bbd0d
+# %% ../nbs/40_run.ipynb #83aa997d
 @patch(as_prop=True)
 def study(self: Run) -> str: # empty where there is none
     "Text of the run's study.toml, which `synthnb run study.toml` runs again"
     path = self.folder/"study.toml"
     return path.read_text(encoding="utf-8") if path.exists() else ""
 
-# %% ../nbs/40_run.ipynb #363e8eb9
+# %% ../nbs/40_run.ipynb #c0827655
 @patch
 def _done(self: Run): # yields Record
     "Go through the records that are there"
@@ -120,7 +120,7 @@ def _done(self: Run): # yields Record
 @patch
 def _has_records(self: Run): return any(path.exists() for *_, path in self.layout.records())
 
-# %% ../nbs/40_run.ipynb #c0334f4b
+# %% ../nbs/40_run.ipynb #73c6904a
 @patch(as_prop=True)
 def trials(self: Run) -> pd.DataFrame:
     "One row an arm, replicate and setting that is done; `budget` is counted in steps, epochs or seconds, as was asked"
@@ -132,7 +132,7 @@ def trials(self: Run) -> pd.DataFrame:
         return pd.read_csv(table).astype(dict(per_class=float))
     return pd.DataFrame([record.row for record in self._done()], columns=columns).astype(dict(per_class=float))
 
-# %% ../nbs/40_run.ipynb #203a32ae
+# %% ../nbs/40_run.ipynb #8ba69d50
 @patch
 def _answers(self: Run, record, test): # one row a held-out picture
     "What one network said of every held-out picture"
@@ -144,7 +144,7 @@ def _answers(self: Run, record, test): # one row a held-out picture
     return pd.DataFrame(about | dict(path=test.path.to_numpy(), label=test.label.to_numpy(),
         predicted=predicted) | belief)
 
-# %% ../nbs/40_run.ipynb #c1ca10b4
+# %% ../nbs/40_run.ipynb #bd169561
 @patch(as_prop=True)
 def predictions(self: Run) -> pd.DataFrame:
     "One row a trial and held-out picture: label, predicted, and the probability of each label"
@@ -156,7 +156,7 @@ def predictions(self: Run) -> pd.DataFrame:
     empty = pd.DataFrame(columns=["arm", "replicate", "per_class", "budget", "path", "label", "predicted"])
     return pd.concat(tables, ignore_index=True) if tables else empty
 
-# %% ../nbs/40_run.ipynb #d4f692d2
+# %% ../nbs/40_run.ipynb #a1832ee0
 @patch(as_prop=True)
 def test(self: Run) -> ImageSet:
     "The held-out pictures"
@@ -164,7 +164,7 @@ def test(self: Run) -> ImageSet:
     raise NotFound(f"there are no held-out pictures in {self.folder}; "
                    "run the experiment first, or copy the folder `test` too")
 
-# %% ../nbs/40_run.ipynb #0833556c
+# %% ../nbs/40_run.ipynb #2b135221
 @patch(as_prop=True)
 def failures(self: Run) -> pd.DataFrame:
     "One row a training that failed when it was last tried: the error and its traceback"
@@ -172,7 +172,7 @@ def failures(self: Run) -> pd.DataFrame:
     columns = ["arm", "replicate", "per_class", "budgets", "error", "traceback"]
     return pd.DataFrame(found, columns=columns).astype(dict(per_class=float))
 
-# %% ../nbs/40_run.ipynb #0ab139b6
+# %% ../nbs/40_run.ipynb #6f1a3592
 @patch
 def _replicate_table(self: Run, replicate, per_class):
     "Pictures of one replicate, with paths from the run folder"
@@ -182,7 +182,7 @@ def _replicate_table(self: Run, replicate, per_class):
     paths = np.where(items.path == "", "", prefix + items.path)
     return items.assign(replicate=replicate, per_class=float(per_class or np.nan), path=paths)
 
-# %% ../nbs/40_run.ipynb #8a8642e3
+# %% ../nbs/40_run.ipynb #a06fdc05
 @patch(as_prop=True)
 def manifest(self: Run) -> pd.DataFrame:
     "Every picture of the run: `ImageSet`'s columns, `replicate` (−1: held out), `per_class`, and its `arms`"
@@ -194,7 +194,7 @@ def manifest(self: Run) -> pd.DataFrame:
     held = held.assign(replicate=-1, per_class=np.nan, arms="", part="test", path="test/" + held.path)
     return pd.concat([held, *(self._replicate_table(*at) for at in made)], ignore_index=True)
 
-# %% ../nbs/40_run.ipynb #d6196dc9
+# %% ../nbs/40_run.ipynb #107765a0
 @patch
 def setting(self: Run, per_class: int = None, budget: float = None) -> tuple: # (per_class, budget)
     "Find a setting by what is said of it; the last of those that fit"
@@ -203,7 +203,7 @@ def setting(self: Run, per_class: int = None, budget: float = None) -> tuple: # 
     raise NotFound(f"there is no setting with per_class={per_class} and budget={budget}; "
                    f"there are {self.layout.settings}")
 
-# %% ../nbs/40_run.ipynb #1ed49978
+# %% ../nbs/40_run.ipynb #39fd6f4f
 @patch
 def drawn(self: Run, replicate: int, per_class: int) -> ImageSet:
     "All pictures of one replicate, of every arm"
@@ -212,7 +212,7 @@ def drawn(self: Run, replicate: int, per_class: int) -> ImageSet:
     if not path.exists(): raise NotFound(f"replicate {replicate} has no pictures in {self.folder} (yet)")
     return ImageSet(pd.read_parquet(path), folder)
 
-# %% ../nbs/40_run.ipynb #042acda1
+# %% ../nbs/40_run.ipynb #ae1c5818
 @patch
 def pictures(self: Run, 
     arm: str, 
@@ -224,7 +224,7 @@ def pictures(self: Run,
     about = next(a for a in self.config["arms"] if a["name"] == arm)
     return arm_pictures(self.drawn(replicate, self.setting(per_class)[0]), arm, about.get("times", 1))
 
-# %% ../nbs/40_run.ipynb #0e0a3fbd
+# %% ../nbs/40_run.ipynb #73b63f80
 @patch
 def features(self: Run, 
     arm: str, 
@@ -241,7 +241,7 @@ def features(self: Run,
     if self.layout.encoded.exists(): return np.load(self.layout.encoded)
     raise NotFound(f"{self.layout.encoded} is not there, and with it the features of {arm!r}")
 
-# %% ../nbs/40_run.ipynb #1ccd1a48
+# %% ../nbs/40_run.ipynb #27d2ea84
 @patch(as_prop=True)
 def _known_predictions(self: Run):
     "The predictions, or None where they were not copied"
@@ -261,7 +261,6 @@ def compare(self: Run,
     return compare_trials(self.trials, self._known_predictions, baseline or self.baseline, margin, counted, self.unit,
         before)
 
-# %% ../nbs/40_run.ipynb #45e8072e
 @patch
 def report(self: Run, margin: float = None, baseline: str = None, declared: list = None) -> Path: # of report.html
     "Write `report.html`, `comparison.csv` and `comparison.json` into the run folder; parameters as for `compare`"

@@ -172,7 +172,7 @@ def _warn_of_empty(rows, root):
                       f"{joined(empty, most=5)}")
 
 # %% ../nbs/03_scan.ipynb #3c847696
-def _judged(found, min_side):
+def _judged_file(found, min_side):
     "Whether each picture may be used, and if not, why"
     small = (found.problem == "") & (found[["width", "height"]].min(axis=1) < min_side)
     found.loc[small, ["problem", "detail"]] = "too small", f"a side has fewer than {min_side} pixels"
@@ -204,7 +204,7 @@ def scan_folder(
     if label: listing = listing[_named_as_picture(listing) | (listing.problem != "")].assign(part="", label=label)
     else: listing = _by_class_folder(listing)
     if not (listing.label != "").any(): raise _no_pictures(root, label)
-    found = _judged(_contents(root, listing, max_pixels), min_side)
+    found = _judged_file(_contents(root, listing, max_pixels), min_side)
     rows = found.assign(part=listing.part, label=listing.label).reset_index()
     rows = rows[["path", "label", "part", "sha256", "width", "height", "kept", "reason"]]
     _warn_of_unusable(rows, root, strict)

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['GENERATORS', 'make_generator', 'as_list', 'named_arms', 'check_out', 'held_out', 'not_usual', 'study']
 
-# %% ../nbs/50_study.ipynb #6d8e278a
+# %% ../nbs/50_study.ipynb #3dd9824c
 import inspect
 from dataclasses import replace
 from importlib import import_module
@@ -18,11 +18,11 @@ from .files import BadSetting, NotFound, joined
 from .model import Recipe
 from .records import listed
 
-# %% ../nbs/50_study.ipynb #4c3b4138
+# %% ../nbs/50_study.ipynb #58f67a3b
 GENERATORS = dict(cvae="cvae.CVAE", pggan="pggan.PGGAN", openai="openai_images.OpenAIImages",
     diffusers="diffusers_images.Diffusers", style="styletransfer.StyleTransfer")
 
-# %% ../nbs/50_study.ipynb #dab60b36
+# %% ../nbs/50_study.ipynb #2bf4f65a
 def make_generator(
     name: str, # of `GENERATORS`: cvae, pggan, openai, diffusers or style
     **options # parameters of its class
@@ -39,13 +39,13 @@ def make_generator(
     try: return kind(**options)
     except (TypeError, ValueError) as e: raise BadSetting(f"{name} does not take {options}: {e}") from None
 
-# %% ../nbs/50_study.ipynb #992cca35
+# %% ../nbs/50_study.ipynb #a8dc2f95
 def as_list(value) -> list:
     "Give a list from a list, a string with commas or a single value"
     if not isinstance(value, str): return listed(value)
     return [part.strip() for part in value.split(",") if part.strip()]
 
-# %% ../nbs/50_study.ipynb #ab89d62a
+# %% ../nbs/50_study.ipynb #7ae67ed9
 def _check_mix(n, share):
     if len(n) > 1 and len(share) > 1: raise BadSetting(f"n={n} and share={share}: give several of one only")
     if min(n) < 1: raise BadSetting(f"n={min(n)}: give at least one copy of each picture")
@@ -53,7 +53,7 @@ def _check_mix(n, share):
         if s is not None and not 0 < s < 1:
             raise BadSetting(f"share={s}: give the synthetic part of each batch, between 0 and 1")
 
-# %% ../nbs/50_study.ipynb #20d46564
+# %% ../nbs/50_study.ipynb #e2fa4cbf
 def named_arms(
     names: list, # see `study_arms`
     generator, # makes the variations
@@ -70,7 +70,7 @@ def named_arms(
     if len(share) == 1: return [replace(arm, share=share[0] if arm.makers else None) for arm in arms]
     return [mixed for arm in arms for mixed in (sweep(arm, share=share) if arm.makers else [arm])]
 
-# %% ../nbs/50_study.ipynb #14d6ebe3
+# %% ../nbs/50_study.ipynb #a6fb5e95
 def check_out(
     out: Path, # the folder to write to
     data: Path # a folder of pictures, or a name
@@ -79,7 +79,7 @@ def check_out(
     if not Path(data).is_dir() or not Path(out).resolve().is_relative_to(Path(data).resolve()): return
     raise BadSetting(f"the folder {out} would lie among the pictures of {data}; name another with --out")
 
-# %% ../nbs/50_study.ipynb #ced9d775
+# %% ../nbs/50_study.ipynb #9898cef7
 def held_out(
     images: ImageSet, 
     test: float, # share, or number, to hold out where there is no part `test`
@@ -89,7 +89,7 @@ def held_out(
     if not {"train", "test"} <= set(images.kept.part): return images.split(test, seed)
     return images.part("train").apart(images.part("test")), images.part("test")
 
-# %% ../nbs/50_study.ipynb #779deb5d
+# %% ../nbs/50_study.ipynb #61f262a2
 _usual_of_digits = dict(per_class=20, steps=150, size=32, flip=False)
 _usual_of_photos = dict(per_class=None, steps=900, size=128, flip=True)
 
@@ -98,14 +98,14 @@ def _usual(data, given):
     usual = _usual_of_digits if data == "digits" else _usual_of_photos
     return {k: usual[k] if v is None else v for k, v in given.items()}
 
-# %% ../nbs/50_study.ipynb #1d667e83
+# %% ../nbs/50_study.ipynb #a0d1199a
 def _length(data, steps, epochs, seconds) -> dict: # steps, epochs or seconds
     "Tell what a training is measured in"
     given = {k: v for k, v in dict(steps=steps, epochs=epochs, seconds=seconds).items() if v is not None}
     if len(given) > 1: raise BadSetting(f"a training is measured in {' or in '.join(given)}; give one of them")
     return given or _usual(data, dict(steps=None))
 
-# %% ../nbs/50_study.ipynb #5e9eb945
+# %% ../nbs/50_study.ipynb #3847d744
 def not_usual(
     given: dict # parameters of `study` and their values
 ) -> dict:
@@ -113,7 +113,7 @@ def not_usual(
     known = inspect.signature(study).parameters
     return {k: v for k, v in given.items() if k != "out" and v != known[k].default}
 
-# %% ../nbs/50_study.ipynb #da0ae5c6
+# %% ../nbs/50_study.ipynb #af2c0d48
 def study(
     data: str = "digits", # a data set's name, or a folder with a folder of pictures for each class
     per_class: int | list[int] = None, # real training pictures of each class; None: 20 of digits, all of anything else

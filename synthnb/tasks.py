@@ -6,7 +6,7 @@
 __all__ = ['replicate_seed', 'PicturesTask', 'TrialTask', 'goals_of', 'trial_task', 'Missing', 'missing_trainings',
            'has_pictures', 'Work', 'note_failure']
 
-# %% ../nbs/37_tasks.ipynb #a0209805
+# %% ../nbs/37_tasks.ipynb #7f84cf79
 import json, math, warnings
 from dataclasses import dataclass, replace
 from itertools import groupby
@@ -25,7 +25,7 @@ from .run import Run
 from .trial import Goal, Trial, run_reference, run_trial
 from .workers import Failed
 
-# %% ../nbs/37_tasks.ipynb #2462a9c8
+# %% ../nbs/37_tasks.ipynb #dcc86e6c
 def replicate_seed(design: Design, replicate: int) -> int:
     "The seed that decides everything in a replicate"
     return seeded(design.seed, "replicate", replicate)
@@ -40,7 +40,7 @@ class PicturesTask:
         seed = replicate_seed(e.design, self.replicate)
         return make_pictures, (e.real, e.arms, self.per_class, folder, seed, e.design.validation), {}
 
-# %% ../nbs/37_tasks.ipynb #10b83885
+# %% ../nbs/37_tasks.ipynb #34d00240
 @dataclass
 class TrialTask:
     "Train one arm in one replicate"
@@ -53,7 +53,7 @@ class TrialTask:
             return run_reference, (self.trial, self.images, experiment.test, experiment.layout.encoded), {}
         return run_trial, (self.trial, self.images, experiment.test, self.validation, self.log), {}
 
-# %% ../nbs/37_tasks.ipynb #87d4ee10
+# %% ../nbs/37_tasks.ipynb #777d0b89
 def goals_of(
     experiment, # an `Experiment`
     arm: Arm, replicate: int, per_class: int,
@@ -69,7 +69,7 @@ def goals_of(
     raise BadSetting(f"epochs={budgets} of the {pictures} pictures of {arm.name!r} are {steps} steps; "
                      "give numbers that differ by a step")
 
-# %% ../nbs/37_tasks.ipynb #14f4bff8
+# %% ../nbs/37_tasks.ipynb #de541284
 def trial_task(
     experiment, # an `Experiment`
     drawn: ImageSet, # all pictures of the replicate
@@ -91,7 +91,7 @@ def trial_task(
     log = experiment.out/"tensorboard"/last.path.stem if tensorboard else None
     return TrialTask(trial, images, kept_out, log)
 
-# %% ../nbs/37_tasks.ipynb #eb547dc6
+# %% ../nbs/37_tasks.ipynb #e1882f2e
 @dataclass(frozen=True)
 class Missing:
     "A training that has not all of its records"
@@ -113,7 +113,7 @@ def missing_trainings(
                 if lacking: found.append(Missing(arm, r, n, lacking))
     return found
 
-# %% ../nbs/37_tasks.ipynb #89f836fa
+# %% ../nbs/37_tasks.ipynb #93c0f709
 def has_pictures(
     folder: Path, # of a replicate
     each: bool # look for every picture that its table names
@@ -124,7 +124,7 @@ def has_pictures(
     items = pd.read_parquet(table, columns=["path", "kept"])
     return all((folder/path).exists() for path in items.path[items.kept])
 
-# %% ../nbs/37_tasks.ipynb #b69e8da7
+# %% ../nbs/37_tasks.ipynb #bb03da35
 class Work:
     "The tasks of a run, and what became of them"
     def __init__(self,
@@ -150,7 +150,7 @@ class Work:
         self.tasks.append(task)
         self.calls.append(task.call(self.experiment))
 
-# %% ../nbs/37_tasks.ipynb #366f3114
+# %% ../nbs/37_tasks.ipynb #02e9ac8f
 @patch
 def add_trials(self: Work, replicate: int, per_class: int):
     "Add the missing trainings of a replicate, whose pictures are read and checked once for all arms"
@@ -172,7 +172,7 @@ def trials(self: Work) -> list: # of Trial
     "The trainings that can be done so far"
     return [task.trial for task in self.tasks if isinstance(task, TrialTask)]
 
-# %% ../nbs/37_tasks.ipynb #b1eef89b
+# %% ../nbs/37_tasks.ipynb #500fa953
 def note_failure(trial: Trial, failed: Failed):
     "Leave the error and its traceback in the place of the records"
     about = dict(arm=trial.arm, replicate=trial.replicate, per_class=trial.per_class)
@@ -191,7 +191,7 @@ def end(self: Work,
     elif isinstance(task, PicturesTask): self.add_trials(task.replicate, task.per_class)
     return task
 
-# %% ../nbs/37_tasks.ipynb #31c75ea5
+# %% ../nbs/37_tasks.ipynb #06abaccf
 def _give_up(replicate, failed):
     "Raise what ended the making of pictures; an error that is not synthnb's gets the replicate's name"
     if isinstance(failed.exception, SynthnbError): failed.again()

@@ -205,7 +205,7 @@ def load_mlflow(): # the module
     return mlflow
 
 # %% ../nbs/34_tracking.ipynb #7fc896a6
-def _home_of(client, uri, name):
+def _mlflow_home(client, uri, name):
     "The id of MLflow's experiment of this name, made where it is missing"
     there = client.get_experiment_by_name(name)
     if there: return there.experiment_id
@@ -283,7 +283,7 @@ def mirror(
     name = name or run.config.get("name") or "synthnb"
     try:
         client = mlflow.MlflowClient(uri)
-        home = _home_of(client, uri, name)
+        home = _mlflow_home(client, uri, name)
         parent = _put_parent(client, home, name, _config_of(run))
         _put_trials(client, home, parent, run.trials)
         _put_files(client, parent, run)

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['Goal', 'Trial', 'check_seen', 'measured_row', 'run_trial', 'fit_regression', 'run_reference']
 
-# %% ../nbs/32_trial.ipynb #bb9d8e86
+# %% ../nbs/32_trial.ipynb #218e032a
 import io, time, warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +21,7 @@ from .model import Recipe, cnn, fit, predict
 from .records import write_record
 from .tracking import StepLog
 
-# %% ../nbs/32_trial.ipynb #501c9cc0
+# %% ../nbs/32_trial.ipynb #7c96cfe0
 @dataclass(frozen=True)
 class Goal:
     "A point of a training at which the network is measured"
@@ -29,7 +29,7 @@ class Goal:
     at: float     # the same in steps, or in seconds where the training is measured in seconds
     path: Path    # the record to write
 
-# %% ../nbs/32_trial.ipynb #1e5d65e4
+# %% ../nbs/32_trial.ipynb #4ebc0ab1
 @dataclass(frozen=True)
 class Trial:
     "One training of one arm in one replicate"
@@ -45,7 +45,7 @@ class Trial:
         "What the table of trials says of the trial before it is done"
         return dict(arm=self.arm, replicate=self.replicate, per_class=self.per_class, budget=budget, seed=self.seed)
 
-# %% ../nbs/32_trial.ipynb #e0e16814
+# %% ../nbs/32_trial.ipynb #2dbd89cf
 @patch(as_prop=True)
 def progress_file(self: Trial) -> Path:
     "File with the number of steps (or seconds) done"
@@ -56,7 +56,7 @@ def error_file(self: Trial) -> Path:
     "File that says why the training failed, in place of its records"
     return self.goals[-1].path.with_suffix(".error.json")
 
-# %% ../nbs/32_trial.ipynb #e10424d2
+# %% ../nbs/32_trial.ipynb #36a17078
 def _telling(path, every=1.):
     "Make a function that writes a number into a file, at most once in `every` seconds"
     last = 0.
@@ -67,7 +67,7 @@ def _telling(path, every=1.):
         last = time.monotonic()
     return tell
 
-# %% ../nbs/32_trial.ipynb #fc4dab57
+# %% ../nbs/32_trial.ipynb #4c651c59
 def check_seen(
     recipe: Recipe, # with a dict as share
     result: dict # `seen` and `steps`, from `fit`
@@ -80,7 +80,7 @@ def check_seen(
     raise SynthnbError(f"the steps were given {seen}, the arm asked for {rounded}; "
                        "this trial does not count, please report it")
 
-# %% ../nbs/32_trial.ipynb #1cddd4c3
+# %% ../nbs/32_trial.ipynb #a22854ef
 def measured_row(
     row: dict, # from `Trial.row`
     result: dict, # from `fit`: seen, train_accuracy, steps, seconds
@@ -93,7 +93,7 @@ def measured_row(
     return row | dict(test_accuracy=float(right.mean()), test_n=len(truth), train_accuracy=result["train_accuracy"],
         steps=result["steps"], **seen, seconds=round(result["seconds"], 1), best_step=result.get("best_step"))
 
-# %% ../nbs/32_trial.ipynb #9624a79b
+# %% ../nbs/32_trial.ipynb #efbc210f
 class _Measuring:
     "Measures a network on all held-out pictures when its training reaches a goal"
     def __init__(self, trial, test, model, curve):
@@ -110,7 +110,7 @@ class _Measuring:
         write_record(goal.path, row, probabilities, features)
         if self.curve: self.curve.measured(row["steps"], dict(test_accuracy=row["test_accuracy"]))
 
-# %% ../nbs/32_trial.ipynb #617d126c
+# %% ../nbs/32_trial.ipynb #2cfdd1d7
 def run_trial(
     trial: Trial,
     images: ImageSet, # to train on
@@ -134,7 +134,7 @@ def run_trial(
     if curve: curve.close()
     trial.progress_file.unlink(missing_ok=True)
 
-# %% ../nbs/32_trial.ipynb #e9a33fa0
+# %% ../nbs/32_trial.ipynb #c8173822
 def fit_regression(x, y, groups):
     "Fit logistic regression with the best of five strengths"
     from sklearn.linear_model import LogisticRegression
@@ -147,7 +147,7 @@ def fit_regression(x, y, groups):
     strengths = dict(logisticregression__C=np.logspace(-4, 0, 5))
     return GridSearchCV(plain, strengths, cv=StratifiedGroupKFold(folds)).fit(x, y, groups=groups)
 
-# %% ../nbs/32_trial.ipynb #1b826bd9
+# %% ../nbs/32_trial.ipynb #58fd1601
 def _encoded_once(images, path):
     "Read the pictures' ImageNet features from a file that the first to ask writes"
     with warnings.catch_warnings():
@@ -159,7 +159,7 @@ def _encoded_once(images, path):
                 write_atomic(path, buffer.getvalue())
     return np.load(path)
 
-# %% ../nbs/32_trial.ipynb #274ba24b
+# %% ../nbs/32_trial.ipynb #6cf9e748
 def run_reference(
     trial: Trial, # its recipe is not used; all its goals get the same record
     images: ImageSet, # to fit on

@@ -211,8 +211,8 @@ def _insight_sections(run, trials): # yields sections
 def _again(run):
     "How to do it again: the file, or else the configuration"
     if run.study:
-        yield _paragraph("Save this as study.toml, with the path of your data if its name is a folder's, and run it:")
-        yield _preformatted("synthnb run study.toml") + _preformatted(redact(run.study))
+        yield _paragraph("Save this as study.toml. Where its data is a folder, give the path on your machine:")
+        yield _preformatted(redact(run.study)) + _paragraph("Then run it:") + _preformatted("synthnb run study.toml")
     else:
         yield _paragraph("This run has no study.toml, the file from which `synthnb run` repeats a study. To do it "
             "again, make an Experiment in Python with the arms, settings and seed of the configuration below.")

@@ -253,7 +253,7 @@ def _displayed(comparison):
     return comparison.readable() if all(plain[c].dtype.kind == "f" for c in _numbers_shown) else plain
 
 @patch
-def __repr__(self: Comparison): return _displayed(self).to_string()
+def __repr__(self: Comparison): return repr(_displayed(self))
 
 @patch
 def _repr_html_(self: Comparison): return _displayed(self)._repr_html_()

@@ -151,6 +151,8 @@ def predictions(self: Run) -> pd.DataFrame:
     table = self.folder/"predictions.parquet"
     there = self._has_records() and (self.layout.test/"manifest.parquet").exists()
     if not there and table.exists(): return pd.read_parquet(table)
+    if not self._has_records() and (self.folder/"trials.csv").exists():
+        raise NotFound(f"there are no predictions in {self.folder}; copy its folder `trials` or predictions.parquet too")
     test = self.test.kept
     tables = [self._answers(record, test) for record in self._done()]
     empty = pd.DataFrame(columns=["arm", "replicate", "per_class", "budget", "path", "label", "predicted"])
@@ -189,7 +191,8 @@ def manifest(self: Run) -> pd.DataFrame:
     each = [(r, n) for r in range(self.layout.replicates) for n in self.layout.numbers]
     made = [at for at in each if (self.layout.replicate(*at)/"replicate.parquet").exists()]
     written = self.folder/"manifest.parquet"
-    if written.exists() and len(made) < len(each): return pd.read_parquet(written)
+    whole = len(made) == len(each) and (self.layout.test/"manifest.parquet").exists()
+    if written.exists() and not whole: return pd.read_parquet(written)
     held = self.test.items
     held = held.assign(replicate=-1, per_class=np.nan, arms="", part="test", path="test/" + held.path)
     return pd.concat([held, *(self._replicate_table(*at) for at in made)], ignore_index=True)

@@ -152,7 +152,8 @@ def predictions(self: Run) -> pd.DataFrame:
     there = self._has_records() and (self.layout.test/"manifest.parquet").exists()
     if not there and table.exists(): return pd.read_parquet(table)
     if not self._has_records() and (self.folder/"trials.csv").exists():
-        raise NotFound(f"there are no predictions in {self.folder}; copy its folder `trials` or predictions.parquet too")
+        raise NotFound(f"there are no predictions in {self.folder}; "
+                       "copy its folder `trials` or predictions.parquet too")
     test = self.test.kept
     tables = [self._answers(record, test) for record in self._done()]
     empty = pd.DataFrame(columns=["arm", "replicate", "per_class", "budget", "path", "label", "predicted"])

@@ -16,7 +16,7 @@ from fastcore.basics import patch
 
 from .data import ImageSet, parquet_bytes
 from .design import ARMS, CONTROLS, REFERENCE, Arm, asked, design, refuse_leaks, study_arms, sweep
-from .files import BadSetting, cores, locked, plural, write_atomic
+from .files import BadSetting, cores, joined, locked, plural, write_atomic
 from .model import Recipe
 from .records import Layout
 from .replicate import make_pictures
@@ -93,8 +93,7 @@ def _same_run(there, here, folder):
     compared = [k for k in here if not (grows and k == "replicates")]
     other = [difference for k in compared for difference in _differences(there.get(k), here[k], k)]
     if not other: return
-    more = "; …" if len(other) > 3 else ""
-    raise BadSetting(f"{folder} holds another run ({'; '.join(other[:3])}{more}); "
+    raise BadSetting(f"{folder} holds another run ({joined(other, most=3, between='; ')}); "
                      "choose another folder, or ask for the same to resume it")
 
 # %% ../nbs/30_experiment.ipynb #0cf5a7d9
@@ -161,10 +160,10 @@ def _steps_done(trial):
     except (OSError, ValueError): return 0
 
 # %% ../nbs/30_experiment.ipynb #1222e9c9
-def _show_trials(bar, trials, over=()):
-    "Move a bar to where the trainings are; `over` ones count as done even if they failed"
+def _show_trials(bar, trials):
+    "Move a bar to where the trainings are"
     ended = sum(trial.goals[-1].path.exists() for trial in trials)
-    done = sum(trial.goals[-1].at if trial in over else _steps_done(trial) for trial in trials)
+    done = sum(map(_steps_done, trials))
     bar.set_postfix_str(f"{ended} of {plural(len(trials), 'trial')}", refresh=False)
     bar.update(max(0, done - bar.n))
 

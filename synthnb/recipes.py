@@ -16,6 +16,7 @@ from fastcore.basics import patch
 
 from .data import ORIGINS, BadSetting, ImageSet, LeakError, plan, shared
 from .files import joined, plural, seeded
+from .learning import learnt
 
 # %% ../nbs/22_recipes.ipynb #d2415022
 @dataclass
@@ -138,16 +139,21 @@ class _MixedSteps(_PlainSteps):
 LOOK = 18 # steps of the study's epoch, that `train_accuracy` covers, and between two looks at the validation pictures
 
 class _Shown:
-    "Counts of the pictures that the steps were given, and the accuracies of the last batches"
-    def __init__(self, origins):
-        self.origins, self.seen, self.accuracies = origins, dict.fromkeys(ORIGINS, 0), deque(maxlen=LOOK)
+    "Counts of the pictures that the steps were given, the losses, and the last batches' accuracies and labels"
+    def __init__(self, origins, classes):
+        self.origins, self.classes, self.seen = origins, classes, dict.fromkeys(ORIGINS, 0)
+        self.losses, self.accuracies, self.shares = [], deque(maxlen=LOOK), deque(maxlen=LOOK)
 
-    def add(self, rows, accuracy):
-        "Count a batch"
-        self.accuracies.append(accuracy)
+    def add(self, rows, y, logs):
+        "Take up a batch: its rows, its labels (class numbers, or shares [n, classes]), its loss and accuracy"
+        if y.ndim == 1: y = np.eye(self.classes)[y]
+        self.losses.append(logs["loss"])
+        self.accuracies.append(logs["accuracy"])
+        self.shares.append(y.mean(0))
         for origin, n in zip(*np.unique(self.origins[rows], return_counts=True)): self.seen[origin] += int(n)
 
-    def train_accuracy(self): return float(np.mean(self.accuracies))
+    def learnt(self): return dict(train_accuracy=float(np.mean(self.accuracies))) | learnt(self.losses,
+        np.mean(self.shares, 0), LOOK)
 
 # %% ../nbs/22_recipes.ipynb #291d6c9e
 class _Budgets:
@@ -260,20 +266,20 @@ def fit(
     at: list = None, # rising budgets, of which the last ends the training; None: recipe.seconds or recipe.steps
     reached = None, # called at each budget with the budget and the result so far
     validation: ImageSet = None # real pictures kept out of training, for `recipe.patience`
-) -> dict: # seen: pictures shown, by origin; train_accuracy; steps; best_step: whose weights the network has; seconds
+) -> dict: # seen: pictures shown, by origin; steps; best_step: whose weights it has; seconds; and what `learnt` says
     """Train a network until its budget is used up, and say what it was given.
     Raises `BadSetting` where the recipe cannot be followed, and `LeakError` where validation pictures are trained on"""
     budgets = _Budgets(at or [recipe.seconds or recipe.steps], timed=bool(recipe.seconds))
     _check_recipe(recipe, budgets.ahead)
     stopping = _stopping_rule(model, images, recipe, labels, validation)
     learner = _MixedSteps(model) if recipe.strong else _PlainSteps(model)
-    shown = _Shown(images.kept.origin.to_numpy())
+    shown = _Shown(images.kept.origin.to_numpy(), len(labels or images.labels))
     def result():
-        return dict(seen=dict(shown.seen), train_accuracy=shown.train_accuracy(), steps=budgets.step,
-                    best_step=stopping.best_step, seconds=budgets.seconds)
+        return dict(seen=dict(shown.seen), steps=budgets.step, best_step=stopping.best_step, seconds=budgets.seconds,
+                    **shown.learnt())
     for step, (x, y, rows) in enumerate(_batches_of(images, recipe, seed, labels, budgets.ahead[-1]), 1):
         logs = learner.step(x, y)
-        shown.add(rows.numpy(), logs["accuracy"])
+        shown.add(rows.numpy(), np.asarray(y), logs)
         if tick: tick(step, logs)
         budgets.use(step)
         ended = stopping.ends(step, budgets.used_up())

@@ -18,6 +18,7 @@ from .compare import Comparison
 from .compare import compare as compare_trials
 from .data import ImageSet
 from .files import BadSetting, NotFound, plural
+from .learning import LEARNT
 from .records import Layout, Record, arm_pictures
 from .report import report as write_report
 
@@ -130,7 +131,9 @@ def trials(self: Run) -> pd.DataFrame:
     table = self.folder/"trials.csv"
     if not self._has_records() and table.exists():
         return pd.read_csv(table).astype(dict(per_class=float))
-    return pd.DataFrame([record.row for record in self._done()], columns=columns).astype(dict(per_class=float))
+    rows = [record.row for record in self._done()]
+    columns += [c for c in LEARNT if any(c in row for row in rows)] # runs of earlier versions lack them
+    return pd.DataFrame(rows, columns=columns).astype(dict(per_class=float))
 
 # %% ../nbs/40_run.ipynb #8ba69d50
 @patch

@@ -17,6 +17,7 @@ from fastcore.basics import patch
 from .data import ORIGINS, ImageSet
 from .encoder import encode
 from .files import SynthnbError, locked, seeded, write_atomic
+from .learning import LEARNT, one_answer
 from .model import Recipe, cnn, fit, predict
 from .records import write_record
 from .tracking import StepLog
@@ -83,15 +84,19 @@ def check_seen(
 # %% ../nbs/32_trial.ipynb #a22854ef
 def measured_row(
     row: dict, # from `Trial.row`
-    result: dict, # from `fit`: seen, train_accuracy, steps, seconds
+    result: dict, # from `fit`: seen, train_accuracy, steps, seconds, and what `learnt` says
     probabilities: np.ndarray, # float32 [test_n, classes]
     truth: np.ndarray # int [test_n]
 ) -> dict:
     "Complete a trial's row with what was measured"
-    right = probabilities.argmax(1) == truth
+    predicted = probabilities.argmax(1)
     seen = {f"seen_{origin}": count for origin, count in result["seen"].items()}
-    return row | dict(test_accuracy=float(right.mean()), test_n=len(truth), train_accuracy=result["train_accuracy"],
-        steps=result["steps"], **seen, seconds=round(result["seconds"], 1), best_step=result.get("best_step"))
+    answer, only_one = one_answer(predicted, truth)
+    sound = bool(np.isfinite(probabilities).all() and not only_one)
+    learnt = {k: result.get(k) for k in LEARNT if k not in ("begun", "one_answer")}
+    return row | dict(test_accuracy=float((predicted == truth).mean()), test_n=len(truth),
+        train_accuracy=result["train_accuracy"], steps=result["steps"], **seen, seconds=round(result["seconds"], 1),
+        best_step=result.get("best_step"), begun=sound and result.get("begun", True), one_answer=answer, **learnt)
 
 # %% ../nbs/32_trial.ipynb #efbc210f
 class _Measuring:

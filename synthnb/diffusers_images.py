@@ -42,7 +42,7 @@ class Diffusers:
         size: int = None, # side of the square with as many pixels as the model paints; None: what it was trained for
         batch: int = 1, # pictures at once: for GPUs, and at most the `n` of `augment`
         device: str = None, # `cpu`, `cuda`, `cuda:1`, `mps`…; None: the GPU if there is one
-        dtype: str = None, # of the weights; None: float32 on the CPU, else float16
+        dtype: str = None, # of weights and noise, so each gives other pictures; None: float32 on the CPU, else float16
         revision: str = None, # branch, tag or commit on the hub
         variant: str = None # of the files, as `fp16`
     ):

@@ -5,14 +5,14 @@
 # %% auto #0
 __all__ = ['gains', 'rising_arms', 'begins', 'both_begun', 'area']
 
-# %% ../nbs/42d_budgets.ipynb #c276b245
+# %% ../nbs/42d_budgets.ipynb #33142a01
 import numpy as np
 import pandas as pd
 
 from .comparison import at, settings
 from .stats import interval, paired
 
-# %% ../nbs/42d_budgets.ipynb #86bf40c2
+# %% ../nbs/42d_budgets.ipynb #5bac3517
 def _gains(part): # yields budget, gains [replicates], from, to
     "Gains of one arm to the next budget; at the last budget, from the one before"
     table = part.pivot(index="replicate", columns="budget", values="test_accuracy")
@@ -34,7 +34,7 @@ def gains(
                         since=since, until=until, rising=bool(low > 0)))
     return pd.DataFrame(rows)
 
-# %% ../nbs/42d_budgets.ipynb #a66d5730
+# %% ../nbs/42d_budgets.ipynb #e166c9e9
 def rising_arms(
     trials: pd.DataFrame # as for `gains`, with the column `rising` of single trials where it is known
 ) -> pd.DataFrame: # one row an arm and setting: rising (None: not known), and rising_by: what tells
@@ -46,24 +46,24 @@ def rising_arms(
     share = trials.dropna(subset="rising").groupby(by, sort=False, dropna=False).rising.apply(lambda x: x.mean() > .5)
     return share.rename("rising").reset_index().assign(rising_by="training loss")
 
-# %% ../nbs/42d_budgets.ipynb #2e30fda5
+# %% ../nbs/42d_budgets.ipynb #1aa13a5b
 def begins(
     trials: pd.DataFrame, # of one setting: arm, replicate, begun
     arm: str,
     baseline: str = "original"
-) -> dict: # began, of: trainings of the arm; p_begins: exact McNemar test against the baseline
+) -> dict: # began, trainings: of the arm; p_begins: exact McNemar test against the baseline
     "Count the trainings of an arm that began, and compare them with those of the baseline"
     from scipy import stats
     table = trials.pivot(index="replicate", columns="arm", values="begun")
     own = table[arm].dropna().astype(bool)
-    found = dict(began=int(own.sum()), of=len(own), p_begins=np.nan)
+    found = dict(began=int(own.sum()), trainings=len(own), p_begins=np.nan)
     if arm == baseline: return found
     both = table[[baseline, arm]].dropna().astype(bool)
     only, other = int((both[arm] & ~both[baseline]).sum()), int((~both[arm] & both[baseline]).sum())
     if only + other: return found | dict(p_begins=float(stats.binomtest(only, only + other).pvalue))
     return found | dict(p_begins=1. if len(both) else np.nan)
 
-# %% ../nbs/42d_budgets.ipynb #c2e772f0
+# %% ../nbs/42d_budgets.ipynb #8ee9bc94
 def both_begun(
     trials: pd.DataFrame, # of one setting: arm, replicate, begun
     arm: str,
@@ -73,7 +73,7 @@ def both_begun(
     table = trials.pivot(index="replicate", columns="arm", values="begun")[[baseline, arm]].dropna()
     return table.index[table.all(axis=1)].tolist()
 
-# %% ../nbs/42d_budgets.ipynb #b7691ca0
+# %% ../nbs/42d_budgets.ipynb #a417e206
 def _weights(budgets):
     "Parts of the trapezoids between the budgets, on a logarithmic axis; their sum is 1"
     x = np.log(np.asarray(budgets, float))
@@ -81,7 +81,7 @@ def _weights(budgets):
     halves = (np.r_[width, 0] + np.r_[0, width]) / 2
     return halves / (x[-1] - x[0])
 
-# %% ../nbs/42d_budgets.ipynb #13d6fa61
+# %% ../nbs/42d_budgets.ipynb #7a33b0d5
 def _by_picture(predictions, arm, baseline, replicates, weights):
     "Differences of an arm to the baseline by replicate and picture, weighted over the budgets; None where unknown"
     if predictions is None or "path" not in predictions: return None

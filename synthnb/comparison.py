@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['SETTING', 'settings', 'matches', 'at', 'in_words', 'Facts', 'Comparison', 'as_comparison', 'points', 'worded',
-           'verdicts', 'overview', 'reach', 'readable']
+           'is_true', 'verdicts', 'overview', 'reach', 'readable']
 
 # %% ../nbs/49_comparison.ipynb #70c70efe
 import io, json
@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 from fastcore.basics import patch
 
-from .files import BadSetting, NotFound, place, plural, write_atomic
+from .files import BadSetting, NotFound, joined, place, plural, write_atomic
 from .stats import too_few
 
 # %% ../nbs/49_comparison.ipynb #da206595
@@ -70,6 +70,7 @@ class Facts:
     unit: str = "steps" # of budgets: steps, epochs or seconds
     left_out: dict = field(default_factory=dict) # replicates that an arm or the baseline lacks, by arm and setting
     beforehand: bool = False # whether the comparisons were declared before the run
+    budget: float = None     # of all trainings, where there is one and it is known
 
 class _Fact:
     "An attribute of a comparison that is read from its facts"
@@ -137,6 +138,10 @@ def worded(
     return f"no difference within ±{_so_small(margin)}" if verdict == "equivalent" else verdict
 
 # %% ../nbs/49_comparison.ipynb #04f1fe2d
+def is_true(value) -> bool:
+    "Tell whether a cell of a table is true; an empty one, as of runs that did not record it, is not"
+    return bool(value) and not pd.isna(value)
+
 def _percent(share): return f"{100 * share:.1f}".replace("-", "−")
 
 def _interval(low, high, show): return "no interval" if np.isnan(low) else f"95 % interval {show(low)} to {show(high)}"
@@ -146,25 +151,62 @@ def _difference(row):
     spread = _interval(row.difference_low, row.difference_high, points)
     return f"difference {points(row.difference)} points, {spread}, {plural(int(row.pairs), 'replicate')}"
 
+def _begun_part(row):
+    "Where trainings did not begin: how many, and what the pairs say that both began"
+    if pd.isna(row.get("difference_begun_pairs")): return ""
+    spread = _interval(row.begun_low, row.begun_high, points)
+    pairs = plural(int(row.difference_begun_pairs), "pair")
+    among = f"{points(row.difference_begun)} points, {spread}" if row.difference_begun_pairs else "nothing is known"
+    began = f"{row.began:.0f} of {row.trainings:.0f} trainings of {row.arm} began"
+    return (f". The verdict is on the {pairs} that both began ({among}): {began}, and the difference before "
+            "mixes them with those that did not")
+
 # %% ../nbs/49_comparison.ipynb #894bec0d
-def _sentence(row, facts, named):
-    who = f"{row.arm}, {in_words(row[named], facts.unit)}" if named else row.arm
+def _who(row, facts, named):
+    "The arm, and the part of its setting that the verdict does not name"
+    apart = [c for c in named if c != "budget" and c in row]
+    return f"{row.arm}, {in_words(row[apart], facts.unit)}" if apart else row.arm
+
+def _at_budget(row, facts):
+    "The budget that a verdict holds for, as ` at 150 steps`"
+    budget = row.get("budget", facts.budget)
+    return "" if budget is None or pd.isna(budget) else f" at {in_words(dict(budget=budget), facts.unit)}"
+
+def _still_rising(row, base, facts):
+    "Say of an arm that is still rising that it is, and whether the baseline is"
+    own, of_base = (is_true(r.get("rising")) for r in (row, base))
+    if own and of_base: return f"; both it and {facts.baseline} still rising"
+    if own: return f"; still rising, while {facts.baseline} no longer is"
+    return f"; {facts.baseline} still rising" if of_base else ""
+
+def _sentence(row, base, facts, named):
+    who, where = _who(row, facts, named), _at_budget(row, facts)
     right = f"{_percent(row['mean'])} % of the held-out pictures right"
     if row.arm == facts.baseline:
         spread = "" if np.isnan(row.low) else f" ({_interval(row.low, row.high, _percent)})"
-        return f"{who}: the baseline, {right}{spread}"
+        return f"{who}: the baseline, {right}{where}{spread}"
     if row.verdict == "reference":
         return (f"{who}: for orientation, {right} with logistic regression on the features of a network pretrained on "
                 f"ImageNet, against {facts.baseline} a {_difference(row)}")
-    if row.verdict == "not declared": return f"{who}: not declared beforehand, so no verdict ({_difference(row)})"
-    return f"{who}: {worded(row.verdict, facts.margin)} ({_difference(row)})"
+    if row.verdict == "not declared":
+        return f"{who}: not declared beforehand, so no verdict{where} ({_difference(row)})"
+    word = worded(row.verdict, facts.margin)
+    return f"{who}: {word}{where}{_still_rising(row, base, facts)} ({_difference(row)}){_begun_part(row)}"
+
+# %% ../nbs/49_comparison.ipynb #9295b254
+def _baseline_of(row, comparison, facts):
+    "The baseline's row in the setting of another row; the row itself where it is not there"
+    here = at(comparison, {k: row[k] for k in SETTING if k in row})
+    found = here[here.arm == facts.baseline]
+    return found.iloc[0] if len(found) else row
 
 def verdicts(
     comparison: Comparison # what `compare` returned, or rows of it
 ) -> list: # of strings, one a row
     "Say of every arm and setting what was found"
     facts, named = as_comparison(comparison).facts, [c for c in SETTING if c in comparison]
-    return [_sentence(row, facts, named) for _, row in comparison.iterrows()]
+    plain = pd.DataFrame(comparison)
+    return [_sentence(row, _baseline_of(row, plain, facts), facts, named) for _, row in plain.iterrows()]
 
 Comparison.verdicts = verdicts
 
@@ -219,10 +261,39 @@ def reach(
 
 Comparison.reach = reach
 
+# %% ../nbs/49_comparison.ipynb #f3168b45
+def _not_begun(row, facts):
+    "Say how many trainings of an arm began"
+    exact = "" if pd.isna(row.p_begins) else f" (against {facts.baseline}: exact test p = {row.p_begins:.2g})"
+    budget = _at_budget(row, facts).replace(" at ", " after ")
+    began = f"{row.began:.0f} of {row.trainings:.0f} trainings"
+    return f"{began} of {_who(row, facts, SETTING)} had begun to learn{budget}{exact}"
+
+@patch
+def progress(self: Comparison) -> list: # of str
+    "Say which trainings had not begun to learn, and which arms were still rising in the last setting"
+    facts, plain = as_comparison(self).facts, pd.DataFrame(self)
+    if "began" not in plain: return []
+    late = plain[plain.began < plain.trainings]
+    said = [_not_begun(row, facts) for _, row in late.iterrows()]
+    last = pd.DataFrame(self.last())
+    rising = [arm for arm, r in zip(last.arm, last.get("rising", [])) if is_true(r)]
+    if rising:
+        where = _at_budget(last.iloc[0], facts).replace(" at ", " after ")
+        said.append(f"still rising{where}: {joined(rising)}; a longer training may change what is said of it")
+    return said
+
 # %% ../nbs/49_comparison.ipynb #5d2fe706
 def _or_blank(values, show): return ["" if np.isnan(v) else show(v) for v in values]
 
 def _low_to_high(low, high, show): return ["" if np.isnan(a) else f"{show(a)} to {show(b)}" for a, b in zip(low, high)]
+
+def _progress_columns(c) -> dict:
+    "How many trainings began, and whether they were still rising, where it is known"
+    table = {}
+    if "began" in c: table["began"] = ["" if pd.isna(b) else f"{b:.0f} of {n:.0f}" for b, n in zip(c.began, c.trainings)]
+    if "rising" in c: table["still rising"] = ["" if pd.isna(r) else "yes" if r else "no" for r in c.rising]
+    return table
 
 def readable(
     comparison: Comparison # what `compare` returned, or rows of it
@@ -233,7 +304,7 @@ def readable(
         head = "real pictures of each class" if k == "per_class" else facts.unit
         if k in c: table[head] = ["all" if np.isnan(v) else f"{v:,.10g}" for v in c[k]]
     return pd.DataFrame(table | {
-        "arm": c.arm, "verdict": [worded(v, facts.margin) for v in c.verdict], "accuracy, %": c["mean"].map(_percent),
+        "arm": c.arm, **_progress_columns(c), "verdict": [worded(v, facts.margin) for v in c.verdict], "accuracy, %": c["mean"].map(_percent),
         "95 % interval": _low_to_high(c.low, c.high, _percent), "difference, points": _or_blank(c.difference, points),
         "its 95 % interval": _low_to_high(c.difference_low, c.difference_high, points),
         "p (Holm)": _or_blank(c.p_holm, lambda p: "<0.0001" if p < 1e-4 else f"{p:.4f}"),

@@ -126,8 +126,9 @@ def cka(
     "Linear centred kernel alignment, unbiased"
     if len(x) != len(y):
         raise BadSetting(f"x has {len(x)} pictures and y {len(y)}; CKA needs features of the same pictures")
+    if len(x) < 4: return np.nan
     x, y = _centred(x), _centred(y)
-    if x is None or y is None or len(x) < 4: return np.nan
+    if x is None or y is None: return np.nan
     squares = _shared_similarity(x, x) * _shared_similarity(y, y)
     return float(_shared_similarity(x, y) / np.sqrt(squares)) if squares > 0 else np.nan
 

@@ -16,9 +16,10 @@ import pandas as pd
 
 from .comparison import (SETTING, Comparison, Facts, as_comparison, at, in_words, matches, overview, points,
     reach, readable, settings, verdicts, worded)
+from .corrections import corrected
 from .files import BadSetting, NotFound, joined
-from .stats import (check_margin, holm, interval, over_pictures, paired, replicates_needed, smallest_effect,
-    standard_error, verdict)
+from .stats import (check_margin, equivalence, holm, interval, over_pictures, paired, replicates_needed,
+    smallest_effect, standard_error, verdict)
 
 # %% ../nbs/43_compare.ipynb #2f392073
 _all_ = ["SETTING", "Comparison", "Facts", "as_comparison", "at", "in_words", "matches", "overview", "points", "reach",
@@ -26,11 +27,17 @@ _all_ = ["SETTING", "Comparison", "Facts", "as_comparison", "at", "in_words", "m
 
 # %% ../nbs/43_compare.ipynb #226e79c2
 def _check_trials(trials):
-    "Raise for a table without trials or a column that is needed, with accuracies in percent, or a trial twice"
+    "Raise for a table without trials or a column that is needed, for what is no accuracy, or a trial twice"
     if not len(trials): raise NotFound("there are no trials yet; run the experiment first")
     for name in ("arm", "replicate", "test_accuracy"):
         if name not in trials: raise BadSetting(f"a table of trials has a column {name!r}, and this one does not; "
                                                 f"its columns are {joined(trials.columns)}")
+    for name in ("arm", "replicate"):
+        if trials[name].isna().any(): raise BadSetting(f"row {trials.index[trials[name].isna()][0]} of the trials has no "
+                                                       f"{name}; give each trial its {name}, or leave the row out")
+    if trials.test_accuracy.dtype.kind not in "fiu":
+        raise BadSetting(f"test_accuracy holds values such as {trials.test_accuracy.iat[0]!r}; "
+                         "give the share of right answers as a number: 80 % is 0.8")
     off = trials.test_accuracy[(trials.test_accuracy < 0) | (trials.test_accuracy > 1)]
     if len(off): raise BadSetting(f"an accuracy of {off.iat[0]:g} is no share of the pictures: 80 % is 0.8")
     for arm, replicate in trials.loc[trials.duplicated(["arm", "replicate"]), ["arm", "replicate"]].to_numpy():
@@ -136,6 +143,7 @@ class _Compared:
     differences: np.ndarray = None # [replicates]: to the baseline; None for the baseline itself
     by_picture: np.ndarray = None  # [replicates, pictures]; None where they are not known
     left_out: list = None          # replicates that the arm or the baseline lacks
+    replicates: list = None        # those that both have, in the order of the differences
 
 def _compare_arm(table, right, baseline, arm, setting):
     "Compare one arm in one setting, from the tables of `accuracies` and `rights`"
@@ -144,9 +152,9 @@ def _compare_arm(table, right, baseline, arm, setting):
     row = setting | {"arm": arm} | dict(zip(("mean", "low", "high"), np.clip(mean_low_high, 0, 1)))
     if arm == baseline: return _Compared(row)
     d, by_picture = _paired_differences(table, right, baseline, arm)
-    lacking = table.index[table[[baseline, arm]].isna().any(axis=1)]
+    lacking = table[[baseline, arm]].isna().any(axis=1)
     row |= paired(d, by_picture) | dict(pairs=len(d))
-    return _Compared(row, d, by_picture, [int(r) for r in lacking])
+    return _Compared(row, d, by_picture, table.index[lacking].tolist(), table.index[~lacking].tolist())
 
 # %% ../nbs/43_compare.ipynb #84901d8d
 def _compare_all(trials, predictions, baseline):
@@ -173,27 +181,35 @@ def _foreseen(d, by_picture, comparisons, margin):
     return smallest_effect(len(d), **known), float(replicates_needed(margin or .01, **known))
 
 # %% ../nbs/43_compare.ipynb #835ff88f
-def _word(row, counts, baseline, margin):
+def _word(row, counts, baseline, margin, alpha):
     if row.arm == REFERENCE: return "reference"
     if row.arm == baseline: return "baseline"
-    return verdict(row, margin) if counts else "not declared"
+    return verdict(row, margin, alpha) if counts else "not declared"
 
 # %% ../nbs/43_compare.ipynb #fa57b559
 _columns_in_order = ["arm", "mean", "low", "high", "difference", "difference_low", "difference_high", "p", "p_holm",
-                     "verdict", "p_flip", "p_better", "detectable", "needed", "pairs"]
+                     "verdict", "p_flip", "p_equivalent", "p_better", "detectable", "needed", "pairs"]
 
-def _judged(compared, baseline, margin, declared):
-    "The table with corrected p-values and verdicts, and the number of comparisons"
+def _corrected_both(compared, p, margin, absent):
+    "Corrected p-values of a difference and of none, and the name of the correction"
+    d, by_picture = [c.differences for c in compared], [c.by_picture for c in compared]
+    p_holm, correction = corrected(p, d, by_picture, [c.replicates for c in compared], absent)
+    same = [equivalence(each, margin, pictures) for each, pictures in zip(d, by_picture)]
+    return p_holm, holm([*same, *[np.nan] * absent])[:len(same)], correction
+
+def _judged(compared, baseline, margin, declared, alpha=.05):
+    "The table with corrected p-values and verdicts, the number of comparisons, and the name of the correction"
     table = pd.DataFrame([c.row for c in compared])
     table = table.assign(**{c: np.nan for c in _columns_in_order if c not in table})
     inside, absent = family(table, baseline, declared)
-    inside, count = np.flatnonzero(inside), int(sum(inside)) + absent
-    table.loc[inside, "p_holm"] = holm([*table.p[inside], *[np.nan] * absent])[:len(inside)]
-    for i in inside:
-        seen = _foreseen(compared[i].differences, compared[i].by_picture, count, margin)
-        table.loc[i, ["detectable", "needed"]] = seen
-    words = [_word(row, i in inside, baseline, margin) for i, row in table.iterrows()]
-    return table.assign(verdict=words), count
+    inside = np.flatnonzero(inside)
+    arms, count = [compared[i] for i in inside], len(inside) + absent
+    p_holm, p_equivalent, correction = _corrected_both(arms, table.p[inside], margin, absent)
+    table.loc[inside, "p_holm"], table.loc[inside, "p_equivalent"] = p_holm, p_equivalent
+    for i, arm in zip(inside, arms):
+        table.loc[i, ["detectable", "needed"]] = _foreseen(arm.differences, arm.by_picture, count, margin)
+    words = [_word(row, i in inside, baseline, margin, alpha) for i, row in table.iterrows()]
+    return table.assign(verdict=words), count, correction
 
 # %% ../nbs/43_compare.ipynb #9a531953
 def _noted(compared, predictions, varying, **known):
@@ -218,8 +234,9 @@ def compare(
     "Compare every arm with the baseline: means, intervals, paired differences, verdicts"
     check_margin(margin)
     compared, varying = _compare_all(trials, predictions, baseline), list(settings(trials)[0])
-    table, count = _judged(compared, baseline, margin, declared)
+    table, count, correction = _judged(compared, baseline, margin, declared)
     absent = [name for name in declared or () if isinstance(name, str) and name not in set(trials.arm)]
     if absent: warnings.warn(f"declared, but nothing is known of it yet: {joined(absent)}")
-    known = dict(baseline=baseline, margin=margin, family=count, unit=unit, beforehand=bool(beforehand))
+    known = dict(baseline=baseline, margin=margin, family=count, unit=unit, beforehand=bool(beforehand),
+                 correction=correction)
     return Comparison.of(table[[*varying, *_columns_in_order]], _noted(compared, predictions, varying, **known))

@@ -71,6 +71,7 @@ class Facts:
     left_out: dict = field(default_factory=dict) # replicates that an arm or the baseline lacks, by arm and setting
     beforehand: bool = False # whether the comparisons were declared before the run
     budget: float = None     # of all trainings, where there is one and it is known
+    correction: str = "Holm" # how p-values are corrected for their number; or "step-down max T", jointly
 
 class _Fact:
     "An attribute of a comparison that is read from its facts"
@@ -307,7 +308,7 @@ def readable(
         "arm": c.arm, **_progress_columns(c), "verdict": [worded(v, facts.margin) for v in c.verdict], "accuracy, %": c["mean"].map(_percent),
         "95 % interval": _low_to_high(c.low, c.high, _percent), "difference, points": _or_blank(c.difference, points),
         "its 95 % interval": _low_to_high(c.difference_low, c.difference_high, points),
-        "p (Holm)": _or_blank(c.p_holm, lambda p: "<0.0001" if p < 1e-4 else f"{p:.4f}"),
+        "p, corrected": _or_blank(c.p_holm, lambda p: "<0.0001" if p < 1e-4 else f"{p:.4f}"),
         "ahead next time, %": _or_blank(100 * c.p_better, "{:.0f}".format),
         "pairs": _or_blank(c.pairs, "{:.0f}".format)})
 

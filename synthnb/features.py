@@ -69,13 +69,20 @@ def some_rows(
     "Draw rows at random, where there are too many"
     return z if len(z) <= rows else z[np.sort(rng.choice(len(z), rows, replace=False))]
 
-def _check_rows(x, y, groups):
+def _check_rows(x, y, groups, rows=2, permutations=0):
+    if rows < 2 or permutations < 0:
+        raise BadSetting(f"rows={rows}, permutations={permutations}: give at least two rows, and no negative number")
+    for name, z in dict(x=x, y=y).items():
+        off = np.flatnonzero(~np.isfinite(z).all(1))
+        if len(off): raise BadSetting(f"row {off[0]} of {name} holds NaN or infinity; leave such rows out")
     if x.shape[1] != y.shape[1]:
         raise BadSetting(f"x has {x.shape[1]} features and y {y.shape[1]}; compare features of the same kind")
     if min(len(x), len(y)) < 2: raise BadSetting(f"x has {len(x)} rows and y {len(y)}; two of each are the least")
     if groups is not None and not len(x) == len(y) == len(groups):
         raise BadSetting(f"groups names {len(groups)} pairs of rows, x has {len(x)} and y {len(y)}; "
                          "give each row of both a name, in the same order")
+    if groups is not None and len(set(groups)) < 2:
+        raise BadSetting("groups has one name for all rows; two pictures are the least that can be compared")
 
 # %% ../nbs/44_features.ipynb #dd13ba84
 def mmd(
@@ -88,7 +95,7 @@ def mmd(
 ) -> MMD:
     "Squared maximum mean discrepancy with a Gaussian kernel, and a permutation test"
     x, y = (np.asarray(z, float).reshape(len(z), -1) for z in (x, y))
-    _check_rows(x, y, groups)
+    _check_rows(x, y, groups, rows, permutations)
     rng = np.random.default_rng(seed)
     if groups is None: x, y = some_rows(x, rows, rng), some_rows(y, rows, rng)
     else:
@@ -97,20 +104,33 @@ def mmd(
     k, bandwidth = _kernel(np.concatenate([x, y]))
     if groups is None: found = _divided(k, _divisions(len(x), len(y), permutations, rng))
     else: found = _swapped(k, groups, permutations, rng)
-    return MMD(float(found[0]), float((found >= found[0] - 1e-12).mean()), bandwidth, (len(x), len(y)))
+    p = float((found >= found[0] - 1e-12).mean()) if np.isfinite(found[0]) else np.nan
+    return MMD(float(found[0]), p, bandwidth, (len(x), len(y)))
 
-# %% ../nbs/44_features.ipynb #81b0fc43
+# %% ../nbs/44_features.ipynb #fd46976b
+def _centred(features): # None where they do not vary
+    z = np.asarray(features, float).reshape(len(features), -1)
+    if not np.isfinite(z).all(): raise BadSetting("the features hold NaN or infinity; leave such pictures out")
+    centred = z - z.mean(0)
+    return centred if np.linalg.norm(centred) > 1e-6 * np.linalg.norm(z) else None
+
+def _shared_similarity(x, y):
+    "The unbiased H of centred features, times n (n - 3)"
+    n, k, l = len(x), (x**2).sum(1), (y**2).sum(1)
+    return np.linalg.norm(y.T @ x)**2 - n / (n - 2) * (k @ l) + k.sum() * l.sum() / ((n - 1) * (n - 2))
+
 def cka(
     x: np.ndarray, # [pictures, features]
     y: np.ndarray  # [pictures, other features], of the same pictures in the same order
-) -> float: # 0..1; NaN where features do not vary
-    "Linear centred kernel alignment"
+) -> float: # 1 is the same, around 0 is unrelated; NaN where features do not vary, and for fewer than four pictures
+    "Linear centred kernel alignment, unbiased"
     if len(x) != len(y):
         raise BadSetting(f"x has {len(x)} pictures and y {len(y)}; CKA needs features of the same pictures")
-    x, y = (np.asarray(z, float).reshape(len(z), -1) for z in (x, y))
-    x, y = x - x.mean(0), y - y.mean(0)
-    norm = np.linalg.norm(x.T @ x) * np.linalg.norm(y.T @ y)
-    return float(np.linalg.norm(y.T @ x) ** 2 / norm) if norm > 0 else np.nan
+    if len(x) < 4: return np.nan
+    x, y = _centred(x), _centred(y)
+    if x is None or y is None: return np.nan
+    squares = _shared_similarity(x, x) * _shared_similarity(y, y)
+    return float(_shared_similarity(x, y) / np.sqrt(squares)) if squares > 0 else np.nan
 
 # %% ../nbs/44_features.ipynb #774d9b1f
 def _components(x, components) -> tuple: # scores [pictures, components], parts of the variance

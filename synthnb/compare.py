@@ -137,19 +137,19 @@ class _Compared:
     by_picture: np.ndarray = None  # [replicates, pictures]; None where they are not known
     left_out: list = None          # replicates that the arm or the baseline lacks
 
-def _compare_arm(table, right, baseline, arm, setting):
+def _compare_arm(table, right, baseline, arm, setting, level=.95):
     "Compare one arm in one setting, from the tables of `accuracies` and `rights`"
     known = table[arm].dropna()
-    mean_low_high = interval(known.to_numpy(), right=_right_in(right, arm, known.index))
+    mean_low_high = interval(known.to_numpy(), level, _right_in(right, arm, known.index))
     row = setting | {"arm": arm} | dict(zip(("mean", "low", "high"), np.clip(mean_low_high, 0, 1)))
     if arm == baseline: return _Compared(row)
     d, by_picture = _paired_differences(table, right, baseline, arm)
     lacking = table.index[table[[baseline, arm]].isna().any(axis=1)]
-    row |= paired(d, by_picture) | dict(pairs=len(d))
+    row |= paired(d, by_picture, level) | dict(pairs=len(d))
     return _Compared(row, d, by_picture, [int(r) for r in lacking])
 
 # %% ../nbs/43_compare.ipynb #84901d8d
-def _compare_all(trials, predictions, baseline):
+def _compare_all(trials, predictions, baseline, level=.95):
     "Compare all arms in all settings that have the baseline"
     found, began = [], baseline in set(trials.get("arm", ()))
     for setting in settings(trials):
@@ -161,7 +161,7 @@ def _compare_all(trials, predictions, baseline):
             check_predictions(part, seen)
             if "path" in seen: right = rights(seen)
         here = {c: part[c].iat[0] for c in SETTING if c in part}
-        found += [_compare_arm(table, right, baseline, arm, here) for arm in table]
+        found += [_compare_arm(table, right, baseline, arm, here, level) for arm in table]
     return found
 
 # %% ../nbs/43_compare.ipynb #0a941755
@@ -173,16 +173,16 @@ def _foreseen(d, by_picture, comparisons, margin):
     return smallest_effect(len(d), **known), float(replicates_needed(margin or .01, **known))
 
 # %% ../nbs/43_compare.ipynb #835ff88f
-def _word(row, counts, baseline, margin):
+def _word(row, counts, baseline, margin, alpha=.05):
     if row.arm == REFERENCE: return "reference"
     if row.arm == baseline: return "baseline"
-    return verdict(row, margin) if counts else "not declared"
+    return verdict(row, margin, alpha) if counts else "not declared"
 
 # %% ../nbs/43_compare.ipynb #fa57b559
 _columns_in_order = ["arm", "mean", "low", "high", "difference", "difference_low", "difference_high", "p", "p_holm",
                      "verdict", "p_flip", "p_better", "detectable", "needed", "pairs"]
 
-def _judged(compared, baseline, margin, declared):
+def _judged(compared, baseline, margin, declared, alpha=.05):
     "The table with corrected p-values and verdicts, and the number of comparisons"
     table = pd.DataFrame([c.row for c in compared])
     table = table.assign(**{c: np.nan for c in _columns_in_order if c not in table})
@@ -192,7 +192,7 @@ def _judged(compared, baseline, margin, declared):
     for i in inside:
         seen = _foreseen(compared[i].differences, compared[i].by_picture, count, margin)
         table.loc[i, ["detectable", "needed"]] = seen
-    words = [_word(row, i in inside, baseline, margin) for i, row in table.iterrows()]
+    words = [_word(row, i in inside, baseline, margin, alpha) for i, row in table.iterrows()]
     return table.assign(verdict=words), count
 
 # %% ../nbs/43_compare.ipynb #9a531953
@@ -213,13 +213,16 @@ def compare(
     margin: float = 0.01, # a difference this small does not matter: 0.01 is one point
     declared: list = None, # comparisons that count, see `family`; None: all arms in all settings of the table
     unit: str = "steps", # of budgets, for words: steps, epochs or seconds
-    beforehand: bool = False # whether `declared` was declared before the run
+    beforehand: bool = False, # whether `declared` was declared before the run
+    alpha: float = .05 # chance of being wrong that the family shares; intervals have the level 1 − alpha
 ) -> Comparison: # one row an arm and setting
     "Compare every arm with the baseline: means, intervals, paired differences, verdicts"
     check_margin(margin)
-    compared, varying = _compare_all(trials, predictions, baseline), list(settings(trials)[0])
-    table, count = _judged(compared, baseline, margin, declared)
+    if not 0 < alpha < 1: raise BadSetting(f"alpha={alpha}: give a chance of being wrong, such as 0.05")
+    compared, varying = _compare_all(trials, predictions, baseline, 1 - alpha), list(settings(trials)[0])
+    table, count = _judged(compared, baseline, margin, declared, alpha)
     absent = [name for name in declared or () if isinstance(name, str) and name not in set(trials.arm)]
     if absent: warnings.warn(f"declared, but nothing is known of it yet: {joined(absent)}")
-    known = dict(baseline=baseline, margin=margin, family=count, unit=unit, beforehand=bool(beforehand))
+    known = dict(baseline=baseline, margin=margin, family=count, unit=unit, beforehand=bool(beforehand),
+        alpha=float(alpha))
     return Comparison.of(table[[*varying, *_columns_in_order]], _noted(compared, predictions, varying, **known))

@@ -70,6 +70,9 @@ class Facts:
     unit: str = "steps" # of budgets: steps, epochs or seconds
     left_out: dict = field(default_factory=dict) # replicates that an arm or the baseline lacks, by arm and setting
     beforehand: bool = False # whether the comparisons were declared before the run
+    alpha: float = .05  # level of the verdicts; intervals have the level 1 − alpha
+    looks: list = field(default_factory=list) # replicates at which a growing run looks
+    look: int = 0       # which of the looks this is, from 1; 0: the run does not grow
 
 class _Fact:
     "An attribute of a comparison that is read from its facts"
@@ -87,6 +90,7 @@ class Comparison(pd.DataFrame):
     facts = None # `Facts`; None where tables of several comparisons were joined
     baseline, margin, family, pictures = _Fact(), _Fact(), _Fact(), _Fact()
     unit, left_out, beforehand = _Fact(), _Fact(), _Fact()
+    alpha, looks, look = _Fact(), _Fact(), _Fact()
 
     def __init__(self, data=None, *args, **kwargs): super().__init__(data, *args, **kwargs)
 
@@ -139,11 +143,14 @@ def worded(
 # %% ../nbs/49_comparison.ipynb #04f1fe2d
 def _percent(share): return f"{100 * share:.1f}".replace("-", "−")
 
-def _interval(low, high, show): return "no interval" if np.isnan(low) else f"95 % interval {show(low)} to {show(high)}"
+def _level(alpha): return f"{100 * (1 - alpha):.3g} % interval"
 
-def _difference(row):
+def _interval(low, high, show, alpha=.05):
+    return "no interval" if np.isnan(low) else f"{_level(alpha)} {show(low)} to {show(high)}"
+
+def _difference(row, alpha=.05):
     if not row.pairs: return "no replicate in common"
-    spread = _interval(row.difference_low, row.difference_high, points)
+    spread = _interval(row.difference_low, row.difference_high, points, alpha)
     return f"difference {points(row.difference)} points, {spread}, {plural(int(row.pairs), 'replicate')}"
 
 # %% ../nbs/49_comparison.ipynb #894bec0d
@@ -151,13 +158,14 @@ def _sentence(row, facts, named):
     who = f"{row.arm}, {in_words(row[named], facts.unit)}" if named else row.arm
     right = f"{_percent(row['mean'])} % of the held-out pictures right"
     if row.arm == facts.baseline:
-        spread = "" if np.isnan(row.low) else f" ({_interval(row.low, row.high, _percent)})"
+        spread = "" if np.isnan(row.low) else f" ({_interval(row.low, row.high, _percent, facts.alpha)})"
         return f"{who}: the baseline, {right}{spread}"
+    difference = _difference(row, facts.alpha)
     if row.verdict == "reference":
         return (f"{who}: for orientation, {right} with logistic regression on the features of a network pretrained on "
-                f"ImageNet, against {facts.baseline} a {_difference(row)}")
-    if row.verdict == "not declared": return f"{who}: not declared beforehand, so no verdict ({_difference(row)})"
-    return f"{who}: {worded(row.verdict, facts.margin)} ({_difference(row)})"
+                f"ImageNet, against {facts.baseline} a {difference}")
+    if row.verdict == "not declared": return f"{who}: not declared beforehand, so no verdict ({difference})"
+    return f"{who}: {worded(row.verdict, facts.margin)} ({difference})"
 
 def verdicts(
     comparison: Comparison # what `compare` returned, or rows of it
@@ -212,6 +220,8 @@ def reach(
     if len(seen): words = ("The smallest difference that this design could have seen, four times in five: "
                            f"{_span(seen, '{:.1f}')} points")
     else: words = too_few(pairs, facts.family).replace("too few", "Too few", 1)
+    if facts.look:
+        words = f"Look {facts.look} of {len(facts.looks)}, each at {facts.alpha:.2g} in place of 0.05. {words}"
     needed = arms.needed[~arms.verdict.isin(["helps", "hurts"])].dropna()
     if not len(needed): return words
     takes = _takes(needed, settings_vary=any(c in arms for c in SETTING))
@@ -234,8 +244,8 @@ def readable(
         if k in c: table[head] = ["all" if np.isnan(v) else f"{v:,.10g}" for v in c[k]]
     return pd.DataFrame(table | {
         "arm": c.arm, "verdict": [worded(v, facts.margin) for v in c.verdict], "accuracy, %": c["mean"].map(_percent),
-        "95 % interval": _low_to_high(c.low, c.high, _percent), "difference, points": _or_blank(c.difference, points),
-        "its 95 % interval": _low_to_high(c.difference_low, c.difference_high, points),
+        _level(facts.alpha): _low_to_high(c.low, c.high, _percent), "difference, points": _or_blank(c.difference, points),
+        f"its {_level(facts.alpha)}": _low_to_high(c.difference_low, c.difference_high, points),
         "p (Holm)": _or_blank(c.p_holm, lambda p: "<0.0001" if p < 1e-4 else f"{p:.4f}"),
         "ahead next time, %": _or_blank(100 * c.p_better, "{:.0f}".format),
         "pairs": _or_blank(c.pairs, "{:.0f}".format)})

@@ -97,12 +97,13 @@ def _ahead(d, mean):
 
 def paired(
     differences: np.ndarray, # [..., replicates]: arm minus baseline
-    right: np.ndarray = None # [..., replicates, pictures]: 1 where only the arm is right, −1 where only the baseline is
+    right: np.ndarray = None, # [..., replicates, pictures]: 1 where only the arm is right, −1 where only the baseline is
+    level: float = .95 # chance that the interval holds the true difference
 ) -> dict: # difference, difference_low, difference_high, p, p_flip, p_better
     "Tell what is known of an arm's difference to the baseline"
     from scipy import stats
     d = np.asarray(differences, float)
-    mean, low, high = interval(d, right=right)
+    mean, low, high = interval(d, level, right)
     error, freedom = standard_error(d, right)
     flip, student = sign_flip(d), np.where(mean == 0, 1., 2 * stats.t.sf(np.abs(mean) / error, freedom))
     return dict(difference=mean, difference_low=low, difference_high=high, p=np.maximum(flip, student), p_flip=flip,
@@ -121,10 +122,11 @@ def holm(
 # %% ../nbs/42_stats.ipynb #a6ac1588
 def verdict(
     row: pd.Series, # difference, difference_low, difference_high, p_holm
-    margin: float # a difference this small does not matter: 0.01 is one point
+    margin: float, # a difference this small does not matter: 0.01 is one point
+    alpha: float = .05 # level that the corrected p has to be below
 ) -> str: # helps, hurts, equivalent, or not enough evidence
     "Put into a word what is known of an arm"
-    if row.p_holm < .05: return "helps" if row.difference > 0 else "hurts"
+    if row.p_holm < alpha: return "helps" if row.difference > 0 else "hurts"
     if -margin <= row.difference_low and row.difference_high <= margin: return "equivalent"
     return "not enough evidence"
 

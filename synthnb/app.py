@@ -91,6 +91,10 @@ def _run_options(parser):
         help="trials at a time (default: one a core for pictures up to 64 pixels, which keep no more busy, else 1)")
     parser.add_argument("--backend", choices=list(BACKENDS), default="loky",
         help="where they run (default loky: processes of this machine)")
+    parser.add_argument("--until", choices=["decided"],
+        help="decided: add replicates until every comparison has a verdict, or --at-most are done")
+    parser.add_argument("--at-most", type=reader((int, list)), metavar="N,…",
+        help="with --until: the most replicates, or all numbers of replicates to look at (the first: --replicates)")
     parser.add_argument("--tensorboard", action="store_true",
         help="write the curves of each training into the run folder, for TensorBoard")
     parser.add_argument("--mlflow", metavar="URI",
@@ -223,14 +227,14 @@ def _status_of(failures) -> int:
     return 1
 
 # %% ../nbs/51_app.ipynb #6d506472
-def _run(file, options, jobs, backend, tensorboard, mlflow, **given) -> int: # exit status
+def _run(file, options, jobs, backend, until, at_most, tensorboard, mlflow, **given) -> int: # exit status
     if mlflow: load_mlflow() # or else its absence would be seen at the end of a long run
     experiment = study(**study_parameters(file, options, given))
     print(plan_in_words(experiment.config), flush=True)
     if jobs is None: jobs = cores() if experiment.config["size"] <= 64 else 1
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", ".*trainings? failed")
-        run = experiment.run(jobs, backend, progress=sys.stderr.isatty(), tensorboard=tensorboard)
+        run = experiment.run(jobs, backend, sys.stderr.isatty(), tensorboard, until, at_most)
     failures = run.failures
     try: _print_comparison(run)
     finally: status = _status_of(failures)

@@ -145,19 +145,19 @@ class _Compared:
     left_out: list = None          # replicates that the arm or the baseline lacks
     replicates: list = None        # those that both have, in the order of the differences
 
-def _compare_arm(table, right, baseline, arm, setting):
+def _compare_arm(table, right, baseline, arm, setting, level=.95):
     "Compare one arm in one setting, from the tables of `accuracies` and `rights`"
     known = table[arm].dropna()
-    mean_low_high = interval(known.to_numpy(), right=_right_in(right, arm, known.index))
+    mean_low_high = interval(known.to_numpy(), level, _right_in(right, arm, known.index))
     row = setting | {"arm": arm} | dict(zip(("mean", "low", "high"), np.clip(mean_low_high, 0, 1)))
     if arm == baseline: return _Compared(row)
     d, by_picture = _paired_differences(table, right, baseline, arm)
     lacking = table[[baseline, arm]].isna().any(axis=1)
-    row |= paired(d, by_picture) | dict(pairs=len(d))
+    row |= paired(d, by_picture, level) | dict(pairs=len(d))
     return _Compared(row, d, by_picture, table.index[lacking].tolist(), table.index[~lacking].tolist())
 
 # %% ../nbs/43_compare.ipynb #84901d8d
-def _compare_all(trials, predictions, baseline):
+def _compare_all(trials, predictions, baseline, level=.95):
     "Compare all arms in all settings that have the baseline"
     found, began = [], baseline in set(trials.get("arm", ()))
     for setting in settings(trials):
@@ -169,7 +169,7 @@ def _compare_all(trials, predictions, baseline):
             check_predictions(part, seen)
             if "path" in seen: right = rights(seen)
         here = {c: part[c].iat[0] for c in SETTING if c in part}
-        found += [_compare_arm(table, right, baseline, arm, here) for arm in table]
+        found += [_compare_arm(table, right, baseline, arm, here, level) for arm in table]
     return found
 
 # %% ../nbs/43_compare.ipynb #0a941755
@@ -229,14 +229,16 @@ def compare(
     margin: float = 0.01, # a difference this small does not matter: 0.01 is one point
     declared: list = None, # comparisons that count, see `family`; None: all arms in all settings of the table
     unit: str = "steps", # of budgets, for words: steps, epochs or seconds
-    beforehand: bool = False # whether `declared` was declared before the run
+    beforehand: bool = False, # whether `declared` was declared before the run
+    alpha: float = .05 # chance of being wrong that the family shares; intervals have the level 1 − alpha
 ) -> Comparison: # one row an arm and setting
     "Compare every arm with the baseline: means, intervals, paired differences, verdicts"
     check_margin(margin)
-    compared, varying = _compare_all(trials, predictions, baseline), list(settings(trials)[0])
-    table, count, correction = _judged(compared, baseline, margin, declared)
+    if not 0 < alpha < 1: raise BadSetting(f"alpha={alpha}: give a chance of being wrong, such as 0.05")
+    compared, varying = _compare_all(trials, predictions, baseline, 1 - alpha), list(settings(trials)[0])
+    table, count, correction = _judged(compared, baseline, margin, declared, alpha)
     absent = [name for name in declared or () if isinstance(name, str) and name not in set(trials.arm)]
     if absent: warnings.warn(f"declared, but nothing is known of it yet: {joined(absent)}")
     known = dict(baseline=baseline, margin=margin, family=count, unit=unit, beforehand=bool(beforehand),
-                 correction=correction)
+                 correction=correction, alpha=float(alpha))
     return Comparison.of(table[[*varying, *_columns_in_order]], _noted(compared, predictions, varying, **known))

@@ -72,6 +72,9 @@ class Facts:
     beforehand: bool = False # whether the comparisons were declared before the run
     budget: float = None     # of all trainings, where there is one and it is known
     correction: str = "Holm" # how p-values are corrected for their number; or "step-down max T", jointly
+    alpha: float = .05  # level of the verdicts; intervals have the level 1 − alpha
+    looks: list = field(default_factory=list) # replicates at which a growing run looks
+    look: int = 0       # which of the looks this is, from 1; 0: the run does not grow
 
 class _Fact:
     "An attribute of a comparison that is read from its facts"
@@ -89,6 +92,7 @@ class Comparison(pd.DataFrame):
     facts = None # `Facts`; None where tables of several comparisons were joined
     baseline, margin, family, pictures = _Fact(), _Fact(), _Fact(), _Fact()
     unit, left_out, beforehand = _Fact(), _Fact(), _Fact()
+    alpha, looks, look = _Fact(), _Fact(), _Fact()
 
     def __init__(self, data=None, *args, **kwargs): super().__init__(data, *args, **kwargs)
 
@@ -145,17 +149,20 @@ def is_true(value) -> bool:
 
 def _percent(share): return f"{100 * share:.1f}".replace("-", "−")
 
-def _interval(low, high, show): return "no interval" if np.isnan(low) else f"95 % interval {show(low)} to {show(high)}"
+def _level(alpha): return f"{100 * (1 - alpha):.3g} % interval"
 
-def _difference(row):
+def _interval(low, high, show, alpha=.05):
+    return "no interval" if np.isnan(low) else f"{_level(alpha)} {show(low)} to {show(high)}"
+
+def _difference(row, alpha=.05):
     if not row.pairs: return "no replicate in common"
-    spread = _interval(row.difference_low, row.difference_high, points)
+    spread = _interval(row.difference_low, row.difference_high, points, alpha)
     return f"difference {points(row.difference)} points, {spread}, {plural(int(row.pairs), 'replicate')}"
 
-def _begun_part(row):
+def _begun_part(row, alpha):
     "Where trainings did not begin: how many, and what the pairs say that both began"
     if pd.isna(row.get("difference_begun_pairs")): return ""
-    spread = _interval(row.begun_low, row.begun_high, points)
+    spread = _interval(row.begun_low, row.begun_high, points, alpha)
     pairs = plural(int(row.difference_begun_pairs), "pair")
     among = f"{points(row.difference_begun)} points, {spread}" if row.difference_begun_pairs else "nothing is known"
     began = f"{row.began:.0f} of {row.trainings:.0f} trainings of {row.arm} began"
@@ -184,15 +191,15 @@ def _sentence(row, base, facts, named):
     who, where = _who(row, facts, named), _at_budget(row, facts)
     right = f"{_percent(row['mean'])} % of the held-out pictures right"
     if row.arm == facts.baseline:
-        spread = "" if np.isnan(row.low) else f" ({_interval(row.low, row.high, _percent)})"
+        spread = "" if np.isnan(row.low) else f" ({_interval(row.low, row.high, _percent, facts.alpha)})"
         return f"{who}: the baseline, {right}{where}{spread}"
+    difference = _difference(row, facts.alpha)
     if row.verdict == "reference":
         return (f"{who}: for orientation, {right} with logistic regression on the features of a network pretrained on "
-                f"ImageNet, against {facts.baseline} a {_difference(row)}")
-    if row.verdict == "not declared":
-        return f"{who}: not declared beforehand, so no verdict{where} ({_difference(row)})"
+                f"ImageNet, against {facts.baseline} a {difference}")
+    if row.verdict == "not declared": return f"{who}: not declared beforehand, so no verdict{where} ({difference})"
     word = worded(row.verdict, facts.margin)
-    return f"{who}: {word}{where}{_still_rising(row, base, facts)} ({_difference(row)}){_begun_part(row)}"
+    return f"{who}: {word}{where}{_still_rising(row, base, facts)} ({difference}){_begun_part(row, facts.alpha)}"
 
 # %% ../nbs/49_comparison.ipynb #9295b254
 def _baseline_of(row, comparison, facts):
@@ -255,6 +262,8 @@ def reach(
     if len(seen): words = ("The smallest difference that this design could have seen, four times in five: "
                            f"{_span(seen, '{:.1f}')} points")
     else: words = too_few(pairs, facts.family).replace("too few", "Too few", 1)
+    if facts.look:
+        words = f"Look {facts.look} of {len(facts.looks)}, each at {facts.alpha:.2g} in place of 0.05. {words}"
     needed = arms.needed[~arms.verdict.isin(["helps", "hurts"])].dropna()
     if not len(needed): return words
     takes = _takes(needed, settings_vary=any(c in arms for c in SETTING))
@@ -305,9 +314,10 @@ def readable(
         head = "real pictures of each class" if k == "per_class" else facts.unit
         if k in c: table[head] = ["all" if np.isnan(v) else f"{v:,.10g}" for v in c[k]]
     return pd.DataFrame(table | {
-        "arm": c.arm, **_progress_columns(c), "verdict": [worded(v, facts.margin) for v in c.verdict], "accuracy, %": c["mean"].map(_percent),
-        "95 % interval": _low_to_high(c.low, c.high, _percent), "difference, points": _or_blank(c.difference, points),
-        "its 95 % interval": _low_to_high(c.difference_low, c.difference_high, points),
+        "arm": c.arm, **_progress_columns(c), "verdict": [worded(v, facts.margin) for v in c.verdict],
+        "accuracy, %": c["mean"].map(_percent), _level(facts.alpha): _low_to_high(c.low, c.high, _percent),
+        "difference, points": _or_blank(c.difference, points),
+        f"its {_level(facts.alpha)}": _low_to_high(c.difference_low, c.difference_high, points),
         "p, corrected": _or_blank(c.p_holm, lambda p: "<0.0001" if p < 1e-4 else f"{p:.4f}"),
         "ahead next time, %": _or_blank(100 * c.p_better, "{:.0f}".format),
         "pairs": _or_blank(c.pairs, "{:.0f}".format)})

@@ -17,6 +17,7 @@ from fastcore.basics import patch
 from .data import ImageSet, parquet_bytes
 from .design import ARMS, CONTROLS, REFERENCE, Arm, asked, design, refuse_leaks, study_arms, sweep
 from .files import BadSetting, cores, joined, locked, plural, write_atomic
+from .looks import Looks, declared_looks, looks_of, out_of_reach, told, undecided
 from .model import Recipe
 from .records import Layout
 from .replicate import make_pictures
@@ -69,6 +70,7 @@ class Experiment:
         self.real, self.test, self.labels, self.out, self.study = real, test, real.labels, Path(out), study
         self.config = self.design.config(real, test)
         self.layout = Layout.of(self.out, self.config)
+        self.looks = None # of a run that grows until it is decided
 
     @property
     def arms(self) -> list: return self.design.arms
@@ -89,7 +91,10 @@ def _differences(there, here, name) -> list: # of str
 def _same_run(there, here, folder):
     "Raise `BadSetting` if the configuration in a folder is not the one asked for, but for more replicates"
     number = there.get("replicates")
-    grows = isinstance(number, int) and number < here["replicates"]
+    if "looks" in here and "looks" not in there:
+        raise BadSetting(f"{folder} holds a run that was begun without looks, and may have been looked at; "
+                         "to grow until it is decided, choose another folder")
+    grows = "looks" in here or isinstance(number, int) and number < here["replicates"]
     compared = [k for k in here if not (grows and k == "replicates")]
     other = [difference for k in compared for difference in _differences(there.get(k), here[k], k)]
     if not other: return
@@ -105,8 +110,8 @@ def _readable(folder):
 
 # %% ../nbs/30_experiment.ipynb #174718a1
 @patch
-def _there(self: Experiment) -> dict: # None: there is nothing
-    "Read the configuration that `out` holds, which has to be this experiment's"
+def _written(self: Experiment) -> dict: # None: there is nothing
+    "Read the configuration that `out` holds"
     path = self.out/"config.json"
     with _readable(self.out):
         if not path.exists(): return None
@@ -114,7 +119,14 @@ def _there(self: Experiment) -> dict: # None: there is nothing
     except (ValueError, OSError): there = None
     if not isinstance(there, dict) or "arms" not in there: 
         raise BadSetting(f"{path} is not the configuration of a run; choose another folder")
-    here = self.design.config(self.real, self.test)
+    return there
+
+@patch
+def _there(self: Experiment) -> dict: # None: there is nothing
+    "Read the configuration that `out` holds, which has to be this experiment's"
+    there = self._written()
+    if there is None: return None
+    here = self.design.config(self.real, self.test) | declared_looks(self.looks)
     _same_run(there, json.loads(json.dumps(here)), self.out)
     return there
 
@@ -139,16 +151,16 @@ def _alone(folder):
 @patch
 def _claim(self: Experiment, jobs):
     "Write down what the run is, or take up what is there; the folder's lock has to be held"
-    new = dict(self.config, jobs=jobs, threads=max(1, cores() // jobs))
+    new = dict(self.config, jobs=jobs, threads=max(1, cores() // jobs)) | declared_looks(self.looks)
     before = self._there() or new | dict(made_with=made_with())
     now = versions()
     there = {package: before.get("made_with", {}).get(package) for package in now}
     if other := _differences(there, now, "versions"):
         warnings.warn(f"{self.out} was begun with other software ({other[0]}); "
                       "what is done now may differ in the last digits")
-    grows = before["replicates"] != new["replicates"]
-    grown = dict(replicates=new["replicates"], grown=[*before.get("grown", []), before["replicates"]])
-    self.config = before | grown if grows else before
+    grown = {} if self.looks else dict(grown=[*before.get("grown", []), before["replicates"]])
+    grows = before["replicates"] < new["replicates"]
+    self.config = before | dict(replicates=new["replicates"]) | grown if grows else before
     write_atomic(self.out/"config.json", json.dumps(self.config, indent=1).encode())
     if self.study is not None: write_study(self.out/"study.toml", self.study, self.config.get("made_with", {}))
 
@@ -159,7 +171,6 @@ def _steps_done(trial):
     try: return float(trial.progress_file.read_text())
     except (OSError, ValueError): return 0
 
-# %% ../nbs/30_experiment.ipynb #1222e9c9
 def _show_trials(bar, trials):
     "Move a bar to where the trainings are"
     ended = sum(trial.goals[-1].path.exists() for trial in trials)
@@ -196,7 +207,6 @@ def _write_tables(self: Experiment, run):
     write_atomic(self.out/"trials.csv", run.trials.to_csv(index=False).encode())
     write_atomic(self.out/"predictions.parquet", parquet_bytes(run.predictions, index=False))
 
-# %% ../nbs/30_experiment.ipynb #65f88ede
 def _warn_of(failures):
     "Say which training failed first, and how many did"
     if not len(failures): return
@@ -207,19 +217,14 @@ def _warn_of(failures):
 
 # %% ../nbs/30_experiment.ipynb #3c34440e
 @patch
-def run(self: Experiment, 
-    jobs: int = 1, # processes at a time; the cores are shared out among them
-    backend: str = "loky", # or ray, dask: see `workers`
-    progress: bool = True, # show bars
-    tensorboard: bool = False # write the curves of each training into the folder `tensorboard`
-) -> Run:
-    "Make what is missing: pictures, and trials as soon as they have theirs. Running in the same folder again resumes"
+def _make(self: Experiment, jobs, backend, progress, tensorboard) -> Run:
+    "Make what is missing"
     from tqdm.auto import tqdm
     if backend not in BACKENDS: raise BadSetting(f"there is no backend {backend!r}; choose {', '.join(BACKENDS)}")
     if jobs < 1: raise BadSetting(f"jobs={jobs}: give at least 1")
     self._check_folder()
     if self.out.exists(): Run(self.out, self.config).trials # a damaged record is found before anything is made
-    few = too_few(self.design.replicates, self.comparisons)
+    few = "" if self.looks else too_few(self.design.replicates, self.comparisons)
     if few and missing_trainings(self): warnings.warn(few)
     def new_bar(disable, **options): return tqdm(disable=disable or not progress, mininterval=.5, **options)
     with _alone(self.out):
@@ -230,3 +235,74 @@ def run(self: Experiment,
     self._write_tables(run)
     _warn_of(run.failures)
     return run
+
+# %% ../nbs/30_experiment.ipynb #e5f68448
+@patch
+def _asked_looks(self: Experiment, until, at_most) -> Looks: # None: the run does not grow
+    "Plan the looks that are asked for; where nothing is asked, take those that the folder was begun with"
+    if until not in (None, "decided"): raise BadSetting(f"until={until!r}: give 'decided', or leave it out")
+    if (until is None) != (at_most is None):
+        raise BadSetting("until='decided' and at_most go together; give the most replicates, as at_most=24")
+    first = self.looks.replicates[0] if self.looks else self.design.replicates
+    if until: return Looks.plan(first, at_most, self.comparisons)
+    looks = looks_of(self._written() or {})
+    if looks and looks.replicates[0] != first:
+        raise BadSetting(f"{self.out} holds a run that looks at {joined(looks.replicates)} replicates, and {first} are "
+                         f"asked; ask for {looks.replicates[0]} to resume it")
+    return looks
+
+# %% ../nbs/30_experiment.ipynb #8563a55e
+@patch
+def _stage(self: Experiment, replicates: int):
+    "Go on to so many replicates"
+    self.design = replace(self.design, replicates=replicates)
+    self.config = self.design.config(self.real, self.test)
+    self.layout = Layout.of(self.out, self.config)
+
+@patch
+def _look(self: Experiment) -> tuple: # (its run, arms that are not decided)
+    "Look at the replicates that are done, and say what is found. The look is on record before anything is compared"
+    with _alone(self.out):
+        there, replicates = self._written(), self.design.replicates
+        made = there.get("looked", [])
+        if replicates not in made:
+            there = there | dict(looked=[*made, replicates])
+            write_atomic(self.out/"config.json", json.dumps(there, indent=1).encode())
+    run = Run.open(self.out)
+    found = run.compare()
+    left, counted = undecided(found), ~found.verdict.isin(["baseline", "reference", "not declared"])
+    print(told(looks_of(run.config), left, found[counted].verdicts()), flush=True)
+    return run, left
+
+# %% ../nbs/30_experiment.ipynb #2274ae38
+@patch
+def _grow(self: Experiment, *how) -> Run:
+    "Go from look to look until there is a decision"
+    self._check_folder()
+    begun = (self._written() or {}).get("replicates", self.looks.replicates[0])
+    for replicates in [n for n in self.looks.replicates if n >= begun]:
+        self._stage(replicates)
+        run = self._make(*how)
+        if lacking := missing_trainings(self):
+            print(f"the look at {replicates} replicates waits for {plural(len(lacking), 'training')}; "
+                  "running again tries what failed", flush=True)
+            return run
+        run, left = self._look()
+        if not left: break
+    return run
+
+# %% ../nbs/30_experiment.ipynb #4d6c724b
+@patch
+def run(self: Experiment, 
+    jobs: int = 1, # processes at a time; the cores are shared out among them
+    backend: str = "loky", # or ray, dask: see `workers`
+    progress: bool = True, # show bars
+    tensorboard: bool = False, # write the curves of each training into the folder `tensorboard`
+    until: str = None, # "decided": add replicates until every comparison has a verdict; None: do not
+    at_most: int | list = None # with `until`: the most replicates, or all numbers of replicates to look at
+) -> Run:
+    "Make what is missing: pictures, and trials as soon as they have theirs. Running in the same folder again resumes"
+    self.looks, how = self._asked_looks(until, at_most), (jobs, backend, progress, tensorboard)
+    if self.looks is None: return self._make(*how)
+    if blind := out_of_reach(self.looks, self.comparisons): warnings.warn(blind)
+    return self._grow(*how)

@@ -7,6 +7,7 @@ __all__ = ['read_config', 'Run']
 
 # %% ../nbs/40_run.ipynb #fcfe8175
 import json
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from .compare import compare as compare_trials
 from .data import ImageSet
 from .files import BadSetting, NotFound, plural
 from .learning import LEARNT
+from .looks import last_look, looks_of
 from .records import Layout, Record, arm_pictures
 from .report import report as write_report
 
@@ -255,18 +257,27 @@ def _known_predictions(self: Run):
     try: return self.predictions
     except NotFound: return None
 
+def _compare_at(looks, trials, predictions, *asked) -> Comparison:
+    "Compare what a growing run had at its last look, at the level of the look"
+    which, replicates, level = last_look(looks)
+    trials, predictions = [t if t is None else t[t.replicate < replicates] for t in (trials, predictions)]
+    found = compare_trials(trials, predictions, *asked, alpha=level)
+    return Comparison.of(found, replace(found.facts, looks=list(looks.replicates), look=which))
+
 @patch
 def compare(self: Run, 
     margin: float = None, # a difference this small does not matter, a share: 0.01 is one point; None: the run's
     baseline: str = None, # None: `original`, or the first arm
     declared: list = None # comparisons that count, see `compare.family`; None: those declared before the run
 ) -> Comparison:
-    "Compare every arm with the baseline, in every setting"
+    "Compare every arm with the baseline, in every setting; a run that grows, as it was at its last look"
     before, config = declared is None and bool(self.config.get("declared")), self.config
     margin = config.get("margin", .01) if margin is None else margin
     counted = declared or config.get("declared") or self.planned
-    return compare_trials(self.trials, self._known_predictions, baseline or self.baseline, margin, counted, self.unit,
-        before)
+    asked = baseline or self.baseline, margin, counted, self.unit, before
+    looks, trials, predictions = looks_of(config), self.trials, self._known_predictions
+    if looks is None: return compare_trials(trials, predictions, *asked)
+    return _compare_at(looks, trials, predictions, *asked)
 
 @patch
 def report(self: Run, margin: float = None, baseline: str = None, declared: list = None) -> Path: # of report.html

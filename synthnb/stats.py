@@ -125,12 +125,13 @@ def _ahead(differences):
 # %% ../nbs/42_stats.ipynb #970324b5
 def paired(
     differences: np.ndarray, # [..., replicates]: arm minus baseline
-    right: np.ndarray = None # [..., replicates, pictures]: 1 where only the arm is right, −1 where only the baseline is
+    right: np.ndarray = None, # [..., replicates, pictures]: 1 where only the arm is right, −1 where only the baseline is
+    level: float = .95 # chance that the interval holds the true difference
 ) -> dict: # difference, difference_low, difference_high, p, p_flip, p_better
     "Tell what is known of an arm's difference to the baseline"
     from scipy import stats
     d = np.asarray(differences, float)
-    mean, low, high = interval(d, right=right)
+    mean, low, high = interval(d, level, right)
     error, freedom = standard_error(d, right)
     flip, student = sign_flip(d), np.where(mean == 0, 1., 2 * stats.t.sf(np.abs(mean) / error, freedom))
     p = np.where(np.isnan(student), flip, np.maximum(flip, student))[()] # without any spread the signs alone tell

@@ -33,10 +33,11 @@ def _check_trials(trials):
         if name not in trials: raise BadSetting(f"a table of trials has a column {name!r}, and this one does not; "
                                                 f"its columns are {joined(trials.columns)}")
     for name in ("arm", "replicate"):
-        if trials[name].isna().any(): raise BadSetting(f"row {trials.index[trials[name].isna()][0]} of the trials has no "
-                                                       f"{name}; give each trial its {name}, or leave the row out")
+        lacking = trials.index[trials[name].isna()]
+        if len(lacking): raise BadSetting(f"row {lacking[0]} of the trials has no {name}; "
+                                          f"give each trial its {name}, or leave the row out")
     if trials.test_accuracy.dtype.kind not in "fiu":
-        raise BadSetting(f"test_accuracy holds values such as {trials.test_accuracy.iat[0]!r}; "
+        raise BadSetting(f"test_accuracy holds values such as {trials.test_accuracy.iat[0]}; "
                          "give the share of right answers as a number: 80 % is 0.8")
     off = trials.test_accuracy[(trials.test_accuracy < 0) | (trials.test_accuracy > 1)]
     if len(off): raise BadSetting(f"an accuracy of {off.iat[0]:g} is no share of the pictures: 80 % is 0.8")

@@ -40,7 +40,7 @@ def _products(tables):
         total += one @ one.T
     return total
 
-def _alike(tables): # [comparisons, replicates, pictures], as a list of arrays
+def _picture_covariance(tables): # [comparisons, replicates, pictures], as a list of arrays
     "Covariances of the means of comparisons on the same pictures, as far as the choice of pictures makes them"
     n, pictures = tables[0].shape
     rows, columns = (np.stack([t.mean(axis) for t in tables]) for axis in (1, 0))
@@ -59,7 +59,7 @@ def _picture_factor(by_picture):
     out = np.zeros((len(by_picture), len(by_picture)))
     for same in _known_pictures(by_picture):
         tables = [np.asarray(by_picture[i], float) for i in same]
-        covariance = _alike(tables)
+        covariance = _picture_covariance(tables)
         values, vectors = np.linalg.eigh(covariance)
         factor = vectors * np.sqrt(np.maximum(values, 0))
         size = np.maximum(np.sqrt((factor**2).sum(1)), 1e-300)
@@ -101,14 +101,21 @@ def max_t(
     return _stepped_down(*_with_pictures(d, by_picture), more=1)
 
 # %% ../nbs/42a_corrections.ipynb #a46b182a
-def _together(differences, replicates):
-    "Numbers of the comparisons in the largest set with the same replicates; of two as large the one with more replicates"
+def _same_replicates(differences, replicates):
+    "Numbers of the comparisons in the largest set that has the same replicates; of two as large, with more of them"
     sets = {}
     for i, (d, names) in enumerate(zip(differences, replicates)):
         if len(d) > 1 and np.isfinite(d).all(): sets.setdefault(tuple(names), []).append(i)
     sizes = {names: (len(numbers), len(names)) for names, numbers in sets.items()}
     return sets[max(sizes, key=sizes.get)] if sets else []
 
+def _jointly(p, differences, by_picture):
+    "Corrected p of comparisons in the same replicates: the signs, the pictures where they are known, and never below p"
+    d = np.stack(differences)
+    found = np.maximum(p, max_t(d))
+    return found if all(t is None for t in by_picture) else np.maximum(found, max_t(d, by_picture))
+
+# %% ../nbs/42a_corrections.ipynb #552d68f6
 def corrected(
     p: list, # uncorrected, one a comparison; NaN where there is none yet
     differences: list, # one array [replicates] a comparison
@@ -118,12 +125,10 @@ def corrected(
 ) -> tuple: # corrected p, and the name of the method
     "Correct the p-values of a family of comparisons, jointly where they have the same replicates"
     p, whole = np.asarray(p, float), len(p) + absent
-    joint = _together(differences, replicates)
+    joint = _same_replicates(differences, replicates)
     if len(joint) < 2: return holm([*p, *[np.nan] * absent])[:len(p)], "Holm"
-    d, pictures = np.stack([differences[i] for i in joint]), [by_picture[i] for i in joint]
     out, rest = np.empty(len(p)), np.setdiff1d(np.arange(len(p)), joint)
-    found = np.maximum(p[joint], max_t(d))
-    if any(t is not None for t in pictures): found = np.maximum(found, max_t(d, pictures))
+    found = _jointly(p[joint], [differences[i] for i in joint], [by_picture[i] for i in joint])
     out[joint] = np.minimum(1, found * (whole / len(joint)))
     if whole == len(joint): return out, "step-down max T"
     alone = holm([*p[rest], *[np.nan] * absent])[:len(rest)]

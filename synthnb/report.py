@@ -148,11 +148,12 @@ def _explained(comparison):
     same = worded("equivalent", comparison.margin).capitalize()
     return (f"Accuracy on held-out real pictures, mean and 95 % interval over {over}; the difference to "
             f"{comparison.baseline} is paired by replicate. p is the larger of two: of the sign-flip test over "
-            "replicates, which for a mean assumes that differences are distributed symmetrically, and of the interval. "
-            f"It is corrected for {plural(comparison.family, 'comparison')}{before} ({comparison.facts.correction}); the "
-            "intervals are not, so that one may leave out zero where the evidence is not enough. "
-            f"{same} means that two one-sided tests, corrected too, find the difference to lie there, whether it is zero "
-            "or not. Ahead next time: the chance that the arm beats the baseline if both are trained once more.")
+            "replicates, which for a mean assumes that differences are distributed symmetrically, and of the "
+            f"interval. It is corrected for {plural(comparison.family, 'comparison')}{before} "
+            f"({comparison.facts.correction}); the intervals are not, so that one may leave out zero where the "
+            f"evidence is not enough. {same} means that two one-sided tests, corrected too, find the difference "
+            "to lie there, whether it is zero or not. Ahead next time: the chance that the arm beats the baseline "
+            "if both are trained once more.")
 
 def _comparison_section(trials, comparison):
     setting = settings(comparison)[-1]

@@ -17,8 +17,8 @@ import pandas as pd
 from .comparison import (SETTING, Comparison, Facts, as_comparison, at, in_words, matches, overview, points,
     reach, readable, settings, verdicts, worded)
 from .files import BadSetting, NotFound, joined
-from .stats import (check_margin, holm, interval, over_pictures, paired, replicates_needed, smallest_effect,
-    standard_error, verdict)
+from .planning import foreseen
+from .stats import check_margin, holm, interval, paired, verdict
 
 # %% ../nbs/43_compare.ipynb #2f392073
 _all_ = ["SETTING", "Comparison", "Facts", "as_comparison", "at", "in_words", "matches", "overview", "points", "reach",
@@ -164,14 +164,6 @@ def _compare_all(trials, predictions, baseline, level=.95):
         found += [_compare_arm(table, right, baseline, arm, here, level) for arm in table]
     return found
 
-# %% ../nbs/43_compare.ipynb #0a941755
-def _foreseen(d, by_picture, comparisons, margin):
-    "What a design with these differences could have seen, and the replicates that it takes to see the margin"
-    if len(d) < 3 or np.isnan(standard_error(d)[0]): return np.nan, np.nan
-    pictures = 0. if by_picture is None else over_pictures(by_picture)**.5
-    known = dict(sd=float(d.std(ddof=1)), arms=comparisons, pictures=pictures)
-    return smallest_effect(len(d), **known), float(replicates_needed(margin or .01, **known))
-
 # %% ../nbs/43_compare.ipynb #835ff88f
 def _word(row, counts, baseline, margin, alpha=.05):
     if row.arm == REFERENCE: return "reference"
@@ -180,7 +172,8 @@ def _word(row, counts, baseline, margin, alpha=.05):
 
 # %% ../nbs/43_compare.ipynb #fa57b559
 _columns_in_order = ["arm", "mean", "low", "high", "difference", "difference_low", "difference_high", "p", "p_holm",
-                     "verdict", "p_flip", "p_better", "detectable", "needed", "pairs"]
+                     "verdict", "p_flip", "p_better", "detectable", "detectable_low", "detectable_high", "needed",
+                     "needed_low", "needed_high", "needed_none", "pairs"]
 
 def _judged(compared, baseline, margin, declared, alpha=.05):
     "The table with corrected p-values and verdicts, and the number of comparisons"
@@ -190,8 +183,8 @@ def _judged(compared, baseline, margin, declared, alpha=.05):
     inside, count = np.flatnonzero(inside), int(sum(inside)) + absent
     table.loc[inside, "p_holm"] = holm([*table.p[inside], *[np.nan] * absent])[:len(inside)]
     for i in inside:
-        seen = _foreseen(compared[i].differences, compared[i].by_picture, count, margin)
-        table.loc[i, ["detectable", "needed"]] = seen
+        seen = foreseen(compared[i].differences, compared[i].by_picture, count, margin)
+        table.loc[i, list(seen)] = list(seen.values())
     words = [_word(row, i in inside, baseline, margin, alpha) for i, row in table.iterrows()]
     return table.assign(verdict=words), count
 

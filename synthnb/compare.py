@@ -18,8 +18,8 @@ from .comparison import (SETTING, Comparison, Facts, as_comparison, at, in_words
     reach, readable, settings, verdicts, worded)
 from .corrections import corrected
 from .files import BadSetting, NotFound, joined
-from .stats import (check_margin, equivalence, holm, interval, over_pictures, paired, replicates_needed,
-    smallest_effect, standard_error, verdict)
+from .planning import foreseen
+from .stats import check_margin, equivalence, holm, interval, paired, verdict
 
 # %% ../nbs/43_compare.ipynb #2f392073
 _all_ = ["SETTING", "Comparison", "Facts", "as_comparison", "at", "in_words", "matches", "overview", "points", "reach",
@@ -33,10 +33,11 @@ def _check_trials(trials):
         if name not in trials: raise BadSetting(f"a table of trials has a column {name!r}, and this one does not; "
                                                 f"its columns are {joined(trials.columns)}")
     for name in ("arm", "replicate"):
-        if trials[name].isna().any(): raise BadSetting(f"row {trials.index[trials[name].isna()][0]} of the trials has no "
-                                                       f"{name}; give each trial its {name}, or leave the row out")
+        lacking = trials.index[trials[name].isna()]
+        if len(lacking): raise BadSetting(f"row {lacking[0]} of the trials has no {name}; "
+                                          f"give each trial its {name}, or leave the row out")
     if trials.test_accuracy.dtype.kind not in "fiu":
-        raise BadSetting(f"test_accuracy holds values such as {trials.test_accuracy.iat[0]!r}; "
+        raise BadSetting(f"test_accuracy holds values such as {trials.test_accuracy.iat[0]}; "
                          "give the share of right answers as a number: 80 % is 0.8")
     off = trials.test_accuracy[(trials.test_accuracy < 0) | (trials.test_accuracy > 1)]
     if len(off): raise BadSetting(f"an accuracy of {off.iat[0]:g} is no share of the pictures: 80 % is 0.8")
@@ -172,14 +173,6 @@ def _compare_all(trials, predictions, baseline, level=.95):
         found += [_compare_arm(table, right, baseline, arm, here, level) for arm in table]
     return found
 
-# %% ../nbs/43_compare.ipynb #0a941755
-def _foreseen(d, by_picture, comparisons, margin):
-    "What a design with these differences could have seen, and the replicates that it takes to see the margin"
-    if len(d) < 3 or np.isnan(standard_error(d)[0]): return np.nan, np.nan
-    pictures = 0. if by_picture is None else over_pictures(by_picture)**.5
-    known = dict(sd=float(d.std(ddof=1)), arms=comparisons, pictures=pictures)
-    return smallest_effect(len(d), **known), float(replicates_needed(margin or .01, **known))
-
 # %% ../nbs/43_compare.ipynb #835ff88f
 def _word(row, counts, baseline, margin, alpha):
     if row.arm == REFERENCE: return "reference"
@@ -188,7 +181,8 @@ def _word(row, counts, baseline, margin, alpha):
 
 # %% ../nbs/43_compare.ipynb #fa57b559
 _columns_in_order = ["arm", "mean", "low", "high", "difference", "difference_low", "difference_high", "p", "p_holm",
-                     "verdict", "p_flip", "p_equivalent", "p_better", "detectable", "needed", "pairs"]
+                     "verdict", "p_flip", "p_equivalent", "p_better", "detectable", "detectable_low", "detectable_high",
+                     "needed", "needed_low", "needed_high", "needed_none", "pairs"]
 
 def _corrected_both(compared, p, margin, absent):
     "Corrected p-values of a difference and of none, and the name of the correction"
@@ -207,7 +201,8 @@ def _judged(compared, baseline, margin, declared, alpha=.05):
     p_holm, p_equivalent, correction = _corrected_both(arms, table.p[inside], margin, absent)
     table.loc[inside, "p_holm"], table.loc[inside, "p_equivalent"] = p_holm, p_equivalent
     for i, arm in zip(inside, arms):
-        table.loc[i, ["detectable", "needed"]] = _foreseen(arm.differences, arm.by_picture, count, margin)
+        seen = foreseen(arm.differences, arm.by_picture, count, margin)
+        table.loc[i, list(seen)] = list(seen.values())
     words = [_word(row, i in inside, baseline, margin, alpha) for i, row in table.iterrows()]
     return table.assign(verdict=words), count, correction
 

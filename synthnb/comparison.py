@@ -243,11 +243,26 @@ Comparison.overview = overview
 # %% ../nbs/49_comparison.ipynb #31ee5c40
 def _span(values, shown): return " to ".join(dict.fromkeys(map(shown.format, (values.min(), values.max()))))
 
-def _takes(needed, settings_vary):
+def _ranging(rows, name, shown, times=1):
+    "Say within which numbers those of a column lie, given how well the spread is known; empty where it is not known"
+    if not {f"{name}_low", f"{name}_high"} <= set(rows): return ""
+    low, high = times * rows[f"{name}_low"].min(), times * rows[f"{name}_high"].max()
+    if np.isnan(low): return ""
+    if np.isinf(high): return f" (at least {shown.format(low)}, given how well the spread is known)"
+    return f" ({shown.format(low)} to {shown.format(high)}, given how well the spread is known)"
+
+def _takes_none(rows, margin):
+    "Say how many replicates it takes to find no difference; empty where it is not known"
+    known = rows.needed_none.dropna() if "needed_none" in rows else rows.needed.iloc[:0]
+    finite = known[np.isfinite(known)]
+    if not len(finite) or not margin: return ""
+    return f"; to find no difference within ±{_so_small(margin)}, about {_span(finite, '{:.0f}')}"
+
+def _takes(needed, settings_vary, ranging=""):
     "Say how many replicates are needed"
     finite = needed[np.isfinite(needed)]
     if not len(finite): return "more held-out pictures; with these no number of replicates is enough"
-    words = f"about {_span(finite, '{:.0f}')} replicates"
+    words = f"about {_span(finite, '{:.0f}')} replicates{ranging}"
     if finite.nunique() > 1: words += ", by arm and setting" if settings_vary else ", by arm"
     return words + (", and more held-out pictures for some" if len(finite) < len(needed) else "")
 
@@ -260,14 +275,16 @@ def reach(
     arms = comparison[~comparison.verdict.isin(["baseline", "reference", "not declared"])]
     seen, pairs = 100 * arms.detectable.dropna(), int(arms.pairs.min()) if len(arms) else 0
     if len(seen): words = ("The smallest difference that this design could have seen, four times in five: "
-                           f"{_span(seen, '{:.1f}')} points")
+                           f"{_span(seen, '{:.1f}')} points" + _ranging(arms, "detectable", "{:.1f}", 100))
     else: words = too_few(pairs, facts.family).replace("too few", "Too few", 1)
     if facts.look:
         words = f"Look {facts.look} of {len(facts.looks)}, each at {facts.alpha:.2g} in place of 0.05. {words}"
-    needed = arms.needed[~arms.verdict.isin(["helps", "hurts"])].dropna()
+    open_arms = arms[~arms.verdict.isin(["helps", "hurts"])]
+    needed = open_arms.needed.dropna()
     if not len(needed): return words
-    takes = _takes(needed, settings_vary=any(c in arms for c in SETTING))
-    return f"{words}; to see {_so_small(facts.margin or .01)} takes {takes}"
+    ranging = _ranging(open_arms[np.isfinite(open_arms.needed)], "needed", "{:.0f}")
+    takes = _takes(needed, any(c in arms for c in SETTING), ranging)
+    return f"{words}; to see {_so_small(facts.margin or .01)} takes {takes}{_takes_none(open_arms, facts.margin)}"
 
 Comparison.reach = reach
 

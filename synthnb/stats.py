@@ -145,7 +145,8 @@ def holm(
     from statsmodels.stats.multitest import multipletests
     p = np.asarray(p, float)
     if not len(p): return p
-    if ((p < 0) | (p > 1)).any(): raise BadSetting(f"{p[(p < 0) | (p > 1)][0]} is no p-value; one lies from 0 to 1, or is NaN")
+    off = p[(p < 0) | (p > 1)]
+    if len(off): raise BadSetting(f"{off[0]} is no p-value; one lies from 0 to 1, or is NaN where there is none yet")
     return np.where(np.isnan(p), np.nan, multipletests(np.nan_to_num(p, nan=1.), method="holm")[1])
 
 # %% ../nbs/42_stats.ipynb #a6ac1588

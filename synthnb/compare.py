@@ -16,7 +16,9 @@ import pandas as pd
 
 from .comparison import (SETTING, Comparison, Facts, as_comparison, at, in_words, matches, overview, points,
     reach, readable, settings, verdicts, worded)
+from .draws import facts_of, levels_of, over_draws
 from .files import BadSetting, NotFound, joined
+from .groups import by_group, check_same_pictures
 from .stats import (check_margin, holm, interval, over_pictures, paired, replicates_needed, smallest_effect,
     standard_error, verdict)
 
@@ -49,20 +51,13 @@ def accuracies(
     table = trials.pivot(index="replicate", columns="arm", values="test_accuracy")
     return table[[baseline] + [a for a in arms if a != baseline]]
 
-# %% ../nbs/43_compare.ipynb #3b1b5c63
-def _check_once(predictions):
-    "Raise where a trial has two predictions for one picture"
-    keys = ["arm", "replicate", "path"]
-    for arm, replicate, path in predictions.loc[predictions.duplicated(keys), keys].to_numpy():
-        raise BadSetting(f"arm {arm!r}, replicate {replicate}, has two predictions for {path}; give one of each")
-
 # %% ../nbs/43_compare.ipynb #2ef89c6f
 def check_predictions(
     trials: pd.DataFrame, # columns arm, replicate, test_accuracy
-    predictions: pd.DataFrame # columns arm, replicate, label, predicted, and path where it is known
+    predictions: pd.DataFrame # columns arm, replicate, label, predicted; path and group where they are known
 ):
-    "Raise `BadSetting` where a trial's accuracy is not what its predictions say"
-    if "path" in predictions: _check_once(predictions)
+    "Raise `BadSetting` where predictions are not of the same pictures, or a trial's accuracy is not what they say"
+    if "path" in predictions: check_same_pictures(predictions)
     right = (predictions.label == predictions.predicted).groupby([predictions.arm, predictions.replicate])
     both = trials.set_index(["arm", "replicate"]).join(right.agg(["mean", "size"]))
     off = both[(both.test_accuracy - both["mean"]).abs() > .5 / both["size"]]
@@ -83,17 +78,26 @@ def rights(
     return table.pivot(index=["arm", "replicate"], columns="path", values="right")
 
 # %% ../nbs/43_compare.ipynb #9b17e581
-def _right_in(right, arm, replicates):
-    "Rows of `rights` of an arm in these replicates; None where they are not all known"
-    if right is None or min(len(replicates), right.shape[1]) < 2: return None
-    found = right.reindex([(arm, r) for r in replicates]).to_numpy()
-    return None if np.isnan(found).any() else found
+@dataclass(frozen=True)
+class _Known:
+    "What is known of the trials of a setting beside their accuracies"
+    right: pd.DataFrame = None  # from `rights`, one column a group of pictures; None: pictures are not known
+    levels: pd.DataFrame = None # from `levels_of`; None: each replicate has a draw of its own
+    overlap: float = None       # share of its real pictures that a draw has in common with another; None: not known
 
-def _paired_differences(table, right, baseline, arm):
-    "An arm's differences to the baseline, by replicate, and by replicate and picture"
+def _right_in(known, arm, replicates):
+    "Rows of `rights` of an arm in these replicates; None where they are not known, or too few for a variance"
+    right = None if known is None else known.right
+    if right is None or min(len(replicates), right.shape[1]) < 2: return None
+    return right.reindex([(arm, r) for r in replicates]).to_numpy()
+
+def _paired_differences(table, known, baseline, arm):
+    "An arm's differences to the baseline, by replicate or draw, and by these and picture"
     both = table[[baseline, arm]].dropna()
-    a, b = [_right_in(right, name, both.index) for name in (arm, baseline)]
-    return (both[arm] - both[baseline]).to_numpy(), None if a is None or b is None else a - b
+    a, b = [_right_in(known, name, both.index) for name in (arm, baseline)]
+    d, by_picture = (both[arm] - both[baseline]).to_numpy(), None if a is None else a - b
+    if known is None or known.levels is None: return d, by_picture
+    return over_draws(d, by_picture, known.levels.loc[both.index], known.overlap)
 
 # %% ../nbs/43_compare.ipynb #c4e11621
 REFERENCE = "imagenet"
@@ -149,19 +153,37 @@ def _compare_arm(table, right, baseline, arm, setting):
     return _Compared(row, d, by_picture, [int(r) for r in lacking])
 
 # %% ../nbs/43_compare.ipynb #84901d8d
-def _compare_all(trials, predictions, baseline):
+def _known_of(trials, predictions, setting, shared):
+    "What is known of the trials of a setting"
+    levels, right = levels_of(trials), None
+    if predictions is not None:
+        seen = at(predictions, setting)
+        check_predictions(trials, seen)
+        if "path" in seen: right = by_group(rights(seen), seen)
+    if shared is None: return _Known(right, levels)
+    there = at(shared, {k: v for k, v in setting.items() if k == "per_class"}).overlap
+    return _Known(right, levels, float(there.max()) if there.notna().any() else None)
+
+def _over_draws_too(row, table, known):
+    "An arm's accuracy with an interval over draws"
+    own = table[row["arm"]].dropna()
+    by_picture = _right_in(known, row["arm"], own.index)
+    values, by_picture = over_draws(own.to_numpy(), by_picture, known.levels.loc[own.index])
+    return row | dict(zip(("mean", "low", "high"), np.clip(interval(values, right=by_picture), 0, 1)))
+
+# %% ../nbs/43_compare.ipynb #98b60e62
+def _compare_all(trials, predictions, baseline, shared=None):
     "Compare all arms in all settings that have the baseline"
     found, began = [], baseline in set(trials.get("arm", ()))
     for setting in settings(trials):
-        part, right = at(trials, setting), None
+        part = at(trials, setting)
         if setting and began and baseline not in set(part.arm): continue
-        table = accuracies(part, baseline)
-        if predictions is not None:
-            seen = at(predictions, setting)
-            check_predictions(part, seen)
-            if "path" in seen: right = rights(seen)
+        table, known = accuracies(part, baseline), _known_of(part, predictions, setting, shared)
         here = {c: part[c].iat[0] for c in SETTING if c in part}
-        found += [_compare_arm(table, right, baseline, arm, here) for arm in table]
+        rows = [_compare_arm(table, known, baseline, arm, here) for arm in table]
+        if known.levels is not None:
+            for c in rows: c.row = _over_draws_too(c.row, table, known)
+        found += rows
     return found
 
 # %% ../nbs/43_compare.ipynb #0a941755
@@ -213,13 +235,15 @@ def compare(
     margin: float = 0.01, # a difference this small does not matter: 0.01 is one point
     declared: list = None, # comparisons that count, see `family`; None: all arms in all settings of the table
     unit: str = "steps", # of budgets, for words: steps, epochs or seconds
-    beforehand: bool = False # whether `declared` was declared before the run
+    beforehand: bool = False, # whether `declared` was declared before the run
+    shared: pd.DataFrame = None # what draws of real pictures have in common, from `draws.overlap`; None: not known
 ) -> Comparison: # one row an arm and setting
     "Compare every arm with the baseline: means, intervals, paired differences, verdicts"
     check_margin(margin)
-    compared, varying = _compare_all(trials, predictions, baseline), list(settings(trials)[0])
+    compared, varying = _compare_all(trials, predictions, baseline, shared), list(settings(trials)[0])
     table, count = _judged(compared, baseline, margin, declared)
     absent = [name for name in declared or () if isinstance(name, str) and name not in set(trials.arm)]
     if absent: warnings.warn(f"declared, but nothing is known of it yet: {joined(absent)}")
     known = dict(baseline=baseline, margin=margin, family=count, unit=unit, beforehand=bool(beforehand))
+    known |= facts_of(trials, shared)
     return Comparison.of(table[[*varying, *_columns_in_order]], _noted(compared, predictions, varying, **known))

@@ -17,7 +17,7 @@ from fastcore.basics import patch
 from .compare import Comparison
 from .compare import compare as compare_trials
 from .data import ImageSet
-from .draws import overlap
+from .draws import overlap as overlap_of
 from .files import BadSetting, NotFound, plural
 from .groups import related
 from .records import Layout, Record, arm_pictures
@@ -268,7 +268,7 @@ def overlap(self: Run,
     try: manifest = self.manifest
     except NotFound: return None
     draws = {r: self.layout.draw(r) for r in range(self.layout.replicates)}
-    return overlap(manifest, draws, self.config.get("real_n"), arm or self.baseline)
+    return overlap_of(manifest, draws, self.config.get("real_n"), arm or self.baseline)
 
 @patch
 def compare(self: Run, 

@@ -9,15 +9,18 @@ __all__ = ['REFERENCE', 'accuracies', 'check_predictions', 'rights', 'family', '
 
 # %% ../nbs/43_compare.ipynb #e56e4ead
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 
+from .budgets import begins, both_begun, rising_arms
 from .comparison import (SETTING, Comparison, Facts, as_comparison, at, in_words, matches, overview, points,
     reach, readable, settings, verdicts, worded)
 from .corrections import corrected
+from .draws import facts_of, levels_of, over_draws
 from .files import BadSetting, NotFound, joined
+from .groups import by_group, check_same_pictures
 from .planning import foreseen
 from .stats import check_margin, equivalence, holm, interval, paired, verdict
 
@@ -57,20 +60,13 @@ def accuracies(
     table = trials.pivot(index="replicate", columns="arm", values="test_accuracy")
     return table[[baseline] + [a for a in arms if a != baseline]]
 
-# %% ../nbs/43_compare.ipynb #3b1b5c63
-def _check_once(predictions):
-    "Raise where a trial has two predictions for one picture"
-    keys = ["arm", "replicate", "path"]
-    for arm, replicate, path in predictions.loc[predictions.duplicated(keys), keys].to_numpy():
-        raise BadSetting(f"arm {arm!r}, replicate {replicate}, has two predictions for {path}; give one of each")
-
 # %% ../nbs/43_compare.ipynb #2ef89c6f
 def check_predictions(
     trials: pd.DataFrame, # columns arm, replicate, test_accuracy
-    predictions: pd.DataFrame # columns arm, replicate, label, predicted, and path where it is known
+    predictions: pd.DataFrame # columns arm, replicate, label, predicted; path and group where they are known
 ):
-    "Raise `BadSetting` where a trial's accuracy is not what its predictions say"
-    if "path" in predictions: _check_once(predictions)
+    "Raise `BadSetting` where predictions are not of the same pictures, or a trial's accuracy is not what they say"
+    if "path" in predictions: check_same_pictures(predictions)
     right = (predictions.label == predictions.predicted).groupby([predictions.arm, predictions.replicate])
     both = trials.set_index(["arm", "replicate"]).join(right.agg(["mean", "size"]))
     off = both[(both.test_accuracy - both["mean"]).abs() > .5 / both["size"]]
@@ -91,17 +87,27 @@ def rights(
     return table.pivot(index=["arm", "replicate"], columns="path", values="right")
 
 # %% ../nbs/43_compare.ipynb #9b17e581
-def _right_in(right, arm, replicates):
-    "Rows of `rights` of an arm in these replicates; None where they are not all known"
-    if right is None or min(len(replicates), right.shape[1]) < 2: return None
-    found = right.reindex([(arm, r) for r in replicates]).to_numpy()
-    return None if np.isnan(found).any() else found
+@dataclass(frozen=True)
+class _Known:
+    "What is known of the trials of a setting beside their accuracies"
+    right: pd.DataFrame = None  # from `rights`, one column a group of pictures; None: pictures are not known
+    levels: pd.DataFrame = None # from `levels_of`; None: each replicate has a draw of its own
+    overlap: float = None       # share of its real pictures that a draw has in common with another; None: not known
+    begun: pd.DataFrame = None  # arm, replicate, begun; None: nobody noted which trainings began to learn
 
-def _paired_differences(table, right, baseline, arm):
-    "An arm's differences to the baseline, by replicate, and by replicate and picture"
+def _right_in(known, arm, replicates):
+    "Rows of `rights` of an arm in these replicates; None where they are not known, or too few for a variance"
+    right = None if known is None else known.right
+    if right is None or min(len(replicates), right.shape[1]) < 2: return None
+    return right.reindex([(arm, r) for r in replicates]).to_numpy()
+
+def _paired_differences(table, known, baseline, arm):
+    "An arm's differences to the baseline, by replicate or draw, and by these and picture"
     both = table[[baseline, arm]].dropna()
-    a, b = [_right_in(right, name, both.index) for name in (arm, baseline)]
-    return (both[arm] - both[baseline]).to_numpy(), None if a is None or b is None else a - b
+    a, b = [_right_in(known, name, both.index) for name in (arm, baseline)]
+    d, by_picture = (both[arm] - both[baseline]).to_numpy(), None if a is None else a - b
+    if known is None or known.levels is None: return d, by_picture
+    return over_draws(d, by_picture, known.levels.loc[both.index], known.overlap)
 
 # %% ../nbs/43_compare.ipynb #c4e11621
 REFERENCE = "imagenet"
@@ -137,6 +143,8 @@ def family(
     return inside, absent
 
 # %% ../nbs/43_compare.ipynb #c6c66ef5
+_told = "difference", "difference_low", "difference_high", "p", "p_flip"
+
 @dataclass
 class _Compared:
     "An arm in a setting: its row of the table, and what the row rests on"
@@ -157,32 +165,78 @@ def _compare_arm(table, right, baseline, arm, setting, level=.95):
     row |= paired(d, by_picture, level) | dict(pairs=len(d))
     return _Compared(row, d, by_picture, table.index[lacking].tolist(), table.index[~lacking].tolist())
 
+def _among_begun(found, table, known, baseline, level):
+    "Where a training did not begin, rest the verdict on the pairs that both began"
+    arm = found.row["arm"]
+    if known.begun is None: return found
+    found.row |= begins(known.begun, arm, baseline)
+    if arm == baseline: return found
+    both = both_begun(known.begun, arm, baseline)
+    if len(both) == len(found.replicates): return found
+    d, by_picture = _paired_differences(table.loc[both], known, baseline, arm)
+    told = paired(d, by_picture, level) if len(d) else dict.fromkeys(_told, np.nan)
+    among = dict(zip(("difference_begun", "begun_low", "begun_high", "p", "p_flip"), map(told.get, _told)))
+    found.row |= among | dict(begun_pairs=len(both))
+    return replace(found, differences=d, by_picture=by_picture, replicates=both)
+
 # %% ../nbs/43_compare.ipynb #84901d8d
-def _compare_all(trials, predictions, baseline, level=.95):
+def _known_of(trials, predictions, setting, shared):
+    "What is known of the trials of a setting"
+    levels, right = levels_of(trials), None
+    if predictions is not None:
+        seen = at(predictions, setting)
+        check_predictions(trials, seen)
+        if "path" in seen: right = by_group(rights(seen), seen)
+    noted = "begun" in trials and trials.begun.notna().all()
+    begun = trials[["arm", "replicate", "begun"]] if noted else None
+    if shared is None: return _Known(right, levels, begun=begun)
+    there = at(shared, {k: v for k, v in setting.items() if k == "per_class"}).overlap
+    return _Known(right, levels, float(there.max()) if there.notna().any() else None, begun)
+
+def _over_draws_too(row, table, known, level=.95):
+    "An arm's accuracy with an interval over draws"
+    own = table[row["arm"]].dropna()
+    by_picture = _right_in(known, row["arm"], own.index)
+    values, by_picture = over_draws(own.to_numpy(), by_picture, known.levels.loc[own.index])
+    return row | dict(zip(("mean", "low", "high"), np.clip(interval(values, level, by_picture), 0, 1)))
+
+# %% ../nbs/43_compare.ipynb #98b60e62
+def _compare_all(trials, predictions, baseline, shared=None, level=.95):
     "Compare all arms in all settings that have the baseline"
     found, began = [], baseline in set(trials.get("arm", ()))
     for setting in settings(trials):
-        part, right = at(trials, setting), None
+        part = at(trials, setting)
         if setting and began and baseline not in set(part.arm): continue
-        table = accuracies(part, baseline)
-        if predictions is not None:
-            seen = at(predictions, setting)
-            check_predictions(part, seen)
-            if "path" in seen: right = rights(seen)
+        table, known = accuracies(part, baseline), _known_of(part, predictions, setting, shared)
         here = {c: part[c].iat[0] for c in SETTING if c in part}
-        found += [_compare_arm(table, right, baseline, arm, here, level) for arm in table]
+        rows = [_compare_arm(table, known, baseline, arm, here, level) for arm in table]
+        if known.levels is not None:
+            for c in rows: c.row = _over_draws_too(c.row, table, known, level)
+        found += [_among_begun(c, table, known, baseline, level) for c in rows]
     return found
 
 # %% ../nbs/43_compare.ipynb #835ff88f
 def _word(row, counts, baseline, margin, alpha):
     if row.arm == REFERENCE: return "reference"
     if row.arm == baseline: return "baseline"
-    return verdict(row, margin, alpha) if counts else "not declared"
+    if not counts: return "not declared"
+    if pd.notna(row.get("begun_pairs")): row = row | dict(difference=row.difference_begun)
+    return verdict(pd.Series(row), margin, alpha)
 
 # %% ../nbs/43_compare.ipynb #fa57b559
 _columns_in_order = ["arm", "mean", "low", "high", "difference", "difference_low", "difference_high", "p", "p_holm",
                      "verdict", "p_flip", "p_equivalent", "p_better", "detectable", "detectable_low", "detectable_high",
                      "needed", "needed_low", "needed_high", "needed_none", "pairs"]
+
+_where_known = ["began", "trainings", "p_begins", "difference_begun", "begun_low", "begun_high", "begun_pairs",
+                "rising"]
+
+def _with_rising(table, trials):
+    "The table with what is known of arms that were still rising"
+    found = rising_arms(trials)
+    by = [c for c in ("per_class", "arm", "budget") if c in found and c in table]
+    if not len(found) or found.rising.isna().all(): return table
+    return table.merge(found[[*by, "rising"]], on=by, how="left")
 
 def _corrected_both(compared, p, margin, absent):
     "Corrected p-values of a difference and of none, and the name of the correction"
@@ -207,6 +261,11 @@ def _judged(compared, baseline, margin, declared, alpha=.05):
     return table.assign(verdict=words), count, correction
 
 # %% ../nbs/43_compare.ipynb #9a531953
+def _one_budget(trials):
+    "The budget of all trainings, where there is one and it is known"
+    if "budget" not in trials or trials.budget.nunique() != 1: return None
+    return float(trials.budget.iat[0])
+
 def _noted(compared, predictions, varying, **known):
     "The facts of a whole comparison"
     arms, left_out = [c for c in compared if c.differences is not None], {}
@@ -225,15 +284,19 @@ def compare(
     declared: list = None, # comparisons that count, see `family`; None: all arms in all settings of the table
     unit: str = "steps", # of budgets, for words: steps, epochs or seconds
     beforehand: bool = False, # whether `declared` was declared before the run
+    shared: pd.DataFrame = None, # what draws of real pictures have in common, from `draws.overlap`; None: not known
     alpha: float = .05 # chance of being wrong that the family shares; intervals have the level 1 − alpha
 ) -> Comparison: # one row an arm and setting
     "Compare every arm with the baseline: means, intervals, paired differences, verdicts"
     check_margin(margin)
     if not 0 < alpha < 1: raise BadSetting(f"alpha={alpha}: give a chance of being wrong, such as 0.05")
-    compared, varying = _compare_all(trials, predictions, baseline, 1 - alpha), list(settings(trials)[0])
+    compared, varying = _compare_all(trials, predictions, baseline, shared, 1 - alpha), list(settings(trials)[0])
     table, count, correction = _judged(compared, baseline, margin, declared, alpha)
     absent = [name for name in declared or () if isinstance(name, str) and name not in set(trials.arm)]
     if absent: warnings.warn(f"declared, but nothing is known of it yet: {joined(absent)}")
     known = dict(baseline=baseline, margin=margin, family=count, unit=unit, beforehand=bool(beforehand),
                  correction=correction, alpha=float(alpha))
-    return Comparison.of(table[[*varying, *_columns_in_order]], _noted(compared, predictions, varying, **known))
+    known |= facts_of(trials, shared) | dict(budget=_one_budget(trials))
+    table = _with_rising(table, trials)
+    columns = [*varying, *_columns_in_order, *(c for c in _where_known if c in table)]
+    return Comparison.of(table[columns], _noted(compared, predictions, varying, **known))

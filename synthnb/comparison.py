@@ -75,6 +75,9 @@ class Facts:
     alpha: float = .05  # level of the verdicts; intervals have the level 1 − alpha
     looks: list = field(default_factory=list) # replicates at which a growing run looks
     look: int = 0       # which of the looks this is, from 1; 0: the run does not grow
+    population: str = "" # training pictures that verdicts are about; empty: not known
+    overlap: float = None # share of its training pictures that a draw has in common with another; None: not known
+    repeats: int = 1 # replicates that share a draw of training pictures, and are one pair together
 
 class _Fact:
     "An attribute of a comparison that is read from its facts"
@@ -161,10 +164,10 @@ def _difference(row, alpha=.05):
 
 def _begun_part(row, alpha):
     "Where trainings did not begin: how many, and what the pairs say that both began"
-    if pd.isna(row.get("difference_begun_pairs")): return ""
+    if pd.isna(row.get("begun_pairs")): return ""
     spread = _interval(row.begun_low, row.begun_high, points, alpha)
-    pairs = plural(int(row.difference_begun_pairs), "pair")
-    among = f"{points(row.difference_begun)} points, {spread}" if row.difference_begun_pairs else "nothing is known"
+    pairs = plural(int(row.begun_pairs), "pair")
+    among = f"{points(row.difference_begun)} points, {spread}" if row.begun_pairs else "nothing is known"
     began = f"{row.began:.0f} of {row.trainings:.0f} trainings of {row.arm} began"
     return (f". The verdict is on the {pairs} that both began ({among}): {began}, and the difference before "
             "mixes them with those that did not")
@@ -223,6 +226,24 @@ Comparison.verdicts = verdicts
 def last(self: Comparison) -> Comparison:
     "Take the rows of the last setting: most pictures, largest budget"
     return at(self, settings(self)[-1])
+
+# %% ../nbs/49_comparison.ipynb #7b6e279b
+def _what_to_do(facts):
+    "Advice where verdicts are for the training pictures at hand only"
+    if facts.overlap < .5 or facts.repeats > 1 and facts.overlap <= .9: return ""
+    if facts.repeats > 1: return " For other pictures of their kind, draw fewer of them (per_class)"
+    fewer = "draw fewer of them (per_class) and " if facts.overlap > .9 else ""
+    return f" For other pictures of their kind, {fewer}train on each draw with new seeds too (repeats=2)"
+
+@patch
+def scope(self: Comparison) -> str:
+    "Say which training pictures the verdicts are about"
+    facts = as_comparison(self).facts
+    if not facts.population: return "Which training pictures the replicates have in common is not known"
+    each = f"; a pair is the mean of {facts.repeats} replicates of one draw" if facts.repeats > 1 else ""
+    wide = ", and intervals are widened for it" if facts.repeats > 1 and 0 < facts.overlap <= .9 else ""
+    shared = f" Draws have {_percent(facts.overlap)} % of them in common{wide}{each}." if facts.overlap < 1 else ""
+    return f"Verdicts are for {facts.population}.{shared}{_what_to_do(facts)}".rstrip(".")
 
 # %% ../nbs/49_comparison.ipynb #e5fa1ca4
 def overview(

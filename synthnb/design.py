@@ -46,6 +46,19 @@ def _budgets_of(steps, epochs, seconds) -> tuple: # unit, list of budgets
     for unit, values in given.items(): return unit, _several(values, unit)
     return "steps", _several(steps, "steps")
 
+# %% ../nbs/31_design.ipynb #shrd0102
+def _repeats_of(repeats, replicates) -> tuple: # generations of each draw, trainings of each generation
+    "Check how many replicates share a draw"
+    several = tuple(repeats) if isinstance(repeats, (list, tuple)) else (repeats, 1)
+    if len(several) != 2 or not all(isinstance(n, (int, np.integer)) and n >= 1 for n in several):
+        raise BadSetting(f"repeats={repeats!r}: give the number of replicates that share a draw, or a pair: generations "
+                         "of each draw, and trainings of each generation")
+    each = int(several[0] * several[1])
+    if replicates % each:
+        raise BadSetting(f"replicates={replicates} cannot be dealt to draws of {each} (repeats={repeats!r}); "
+                         f"give {replicates // each * each or each} or {(replicates // each + 1) * each} replicates")
+    return tuple(int(n) for n in several)
+
 # %% ../nbs/31_design.ipynb #88a5c5b5
 @dataclass
 class Design:
@@ -61,10 +74,12 @@ class Design:
     declared: list = None   # comparisons that share the chance of being wrong: names of arms, or dicts; None: all
     margin: float = 0.01    # a difference this small does not matter: 0.01 is one point
     name: str = ""          # what the data are called in the report
+    repeats: tuple = 1      # replicates of one draw of real pictures; or (generations of each draw, trainings of each)
 
     def __post_init__(self):
         check_arms(self.arms)
         self._check_numbers()
+        self.repeats = _repeats_of(self.repeats, self.replicates)
         check_margin(self.margin)
         self._check_stopping()
         self._check_published()
@@ -147,7 +162,7 @@ def design(
     epochs: float = None, # in place of `steps`: passes over all pictures of an arm
     seconds: float = None, # in place of `steps`: of training, making pictures not included
     reference: bool = True, # measure logistic regression on ImageNet features too, as the arm `imagenet`
-    **others # replicates, recipe, validation, seed, declared, margin, name: see `Design`
+    **others # replicates, recipe, validation, seed, declared, margin, name, repeats: see `Design`
 ) -> Design:
     "Make a `Design` from single numbers or several"
     check_arms(arms)
@@ -160,6 +175,11 @@ def design(
 def trained(self: Design) -> list: # of str
     "Names of the arms, without the reference"
     return [a.name for a in self.arms if a.name != REFERENCE]
+
+@patch(as_prop=True)
+def draws(self: Design) -> int:
+    "Number of draws of real pictures, on which verdicts rest"
+    return self.replicates // (self.repeats[0] * self.repeats[1])
 
 @patch(as_prop=True)
 def baseline(self: Design) -> str: # "original" or, where there is none, the first arm
@@ -258,7 +278,8 @@ def config(self: Design, real: ImageSet, test: ImageSet) -> dict: # JSON-able
     arms = [dict(vars(arm), makers=[described(*pair) for pair in arm.makers]) for arm in self.arms]
     budgets = dict(steps=None, epochs=None, seconds=None) | {self.unit: _one_or_several(self.budgets)}
     pictures = dict(labels=real.labels, real=real.digest, real_n=len(real), test=test.digest, test_n=len(test))
-    return dict(name=self.name, **pictures,
+    shared = {} if self.repeats == (1, 1) else dict(repeats=list(self.repeats))
+    return dict(name=self.name, **pictures, **shared,
         arms=arms, per_class=_one_or_several(self.numbers), replicates=self.replicates, unit=self.unit, **budgets,
         batch=recipe.batch, size=recipe.size, shear=recipe.shear, zoom=recipe.zoom, flip=recipe.flip,
         validation=self.validation, patience=recipe.patience, as_published=recipe.as_published,

@@ -61,10 +61,12 @@ class Experiment:
         declared: list = None, # comparisons that share the chance of being wrong, see `Design`; None: all
         margin: float = 0.01, # a difference this small does not matter: 0.01 is one point
         study: dict = None, # what `study` was asked; kept as study.toml
+        repeats: tuple = 1, # replicates of one draw of real pictures; or (generations of each draw, trainings of each)
         **changes # of the recipe: size=32, batch=16, flip=False, patience=90, as_published=True, …
     ):
         self.design = design(arms, per_class, steps, epochs, seconds, reference, recipe=_changed(recipe, changes), 
-            replicates=replicates, validation=validation, seed=seed, declared=declared, margin=margin, name=name)
+            replicates=replicates, validation=validation, seed=seed, declared=declared, margin=margin, name=name,
+            repeats=repeats)
         self.design.check(real, test)
         self.comparisons = self.design.comparisons
         self.real, self.test, self.labels, self.out, self.study = real, test, real.labels, Path(out), study
@@ -95,8 +97,8 @@ def _same_run(there, here, folder):
         raise BadSetting(f"{folder} holds a run that was begun without looks, and may have been looked at; "
                          "to grow until it is decided, choose another folder")
     grows = "looks" in here or isinstance(number, int) and number < here["replicates"]
-    compared = [k for k in here if not (grows and k == "replicates")]
-    other = [difference for k in compared for difference in _differences(there.get(k), here[k], k)]
+    compared = [k for k in {**here, "repeats": 1} if not (grows and k == "replicates")]
+    other = [difference for k in compared for difference in _differences(there.get(k), here.get(k), k)]
     if not other: return
     raise BadSetting(f"{folder} holds another run ({joined(other, most=3, between='; ')}); "
                      "choose another folder, or ask for the same to resume it")
@@ -224,7 +226,7 @@ def _make(self: Experiment, jobs, backend, progress, tensorboard) -> Run:
     if jobs < 1: raise BadSetting(f"jobs={jobs}: give at least 1")
     self._check_folder()
     if self.out.exists(): Run(self.out, self.config).trials # a damaged record is found before anything is made
-    few = "" if self.looks else too_few(self.design.replicates, self.comparisons)
+    few = "" if self.looks else too_few(self.design.draws, self.comparisons)
     if few and missing_trainings(self): warnings.warn(few)
     def new_bar(disable, **options): return tqdm(disable=disable or not progress, mininterval=.5, **options)
     with _alone(self.out):

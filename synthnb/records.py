@@ -32,6 +32,7 @@ class Layout:
     budgets: list   # of a training, in `unit`
     unit: str       # steps, epochs or seconds
     replicates: int
+    repeats: tuple = (1, 1) # generations of each draw of real pictures, trainings of each generation
 
     @classmethod
     def of(cls,
@@ -40,12 +41,25 @@ class Layout:
     ) -> "Layout":
         "Read from a configuration how the files are named"
         names, unit = [arm["name"] for arm in config["arms"]], config["unit"]
-        return cls(Path(folder), names, listed(config["per_class"]), listed(config[unit]), unit, config["replicates"])
+        repeats = tuple(config.get("repeats", (1, 1)))
+        return cls(Path(folder), names, listed(config["per_class"]), listed(config[unit]), unit, config["replicates"],
+            repeats)
 
     @property
     def settings(self) -> list: # of (per_class, budget)
         "All pairs of a number of real pictures and a budget"
         return [(number, budget) for number in self.numbers for budget in self.budgets]
+
+# %% ../nbs/47_records.ipynb #shrd0002
+@patch
+def draw(self: Layout, replicate: int) -> int:
+    "Number of the draw of real pictures that a replicate trains on"
+    return replicate // (self.repeats[0] * self.repeats[1])
+
+@patch
+def generation(self: Layout, replicate: int) -> int:
+    "Number of the set of synthetic pictures that a replicate trains on"
+    return replicate // self.repeats[1]
 
 # %% ../nbs/47_records.ipynb #e5f7e02b
 @patch
@@ -57,8 +71,9 @@ def varied(self: Layout, per_class: int, budget: float = None) -> list: # string
 
 @patch
 def replicate(self: Layout, replicate: int, per_class: int) -> Path:
-    "Folder of the pictures that a replicate trains on"
-    return self.folder/"pictures"/"-".join([*self.varied(per_class), f"replicate-{replicate}"])
+    "Folder of the pictures that a replicate trains on, that of the first with the same pictures"
+    first = self.generation(replicate) * self.repeats[1]
+    return self.folder/"pictures"/"-".join([*self.varied(per_class), f"replicate-{first}"])
 
 # %% ../nbs/47_records.ipynb #73740b95
 @patch

@@ -89,8 +89,9 @@ def make_pictures(
     arms: list, # of `Arm`
     per_class: int, # real pictures of each class; None: all
     folder: Path, # where they go, with the table `replicate.parquet`
-    seed: int, # decides all of them
-    validation: float = 0. # part of the real pictures that nothing is made of
+    seed: int, # decides which real ones
+    validation: float = 0., # part of the real pictures that nothing is made of
+    making: int = None # seed of the makers; None: `seed`
 ):
     "Make a replicate's pictures: the real ones, and what the makers of every arm make of them"
     folder, belongs, tables = Path(folder), {}, []
@@ -98,7 +99,7 @@ def make_pictures(
     kept_out = validation_rows(real, per_class, validation, seed)
     used, part = drawn[max(drawn)] | kept_out, np.where(kept_out, "validation", "train")
     every = ImageSet(real.items.assign(part=part)[used], real.root).save(folder)
-    chains = _Chains(folder, seed)
+    chains = _Chains(folder, seed if making is None else making)
     for arm in arms:
         mine = every.where((drawn[arm.more] & ~kept_out)[used])
         items = chains.pictures(mine, arm.more, arm.makers).items

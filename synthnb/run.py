@@ -18,7 +18,9 @@ from fastcore.basics import patch
 from .compare import Comparison
 from .compare import compare as compare_trials
 from .data import ImageSet
+from .draws import overlap as overlap_of
 from .files import BadSetting, NotFound, plural
+from .groups import related
 from .learning import LEARNT
 from .looks import last_look, looks_of
 from .records import Layout, Record, arm_pictures
@@ -135,7 +137,11 @@ def trials(self: Run) -> pd.DataFrame:
         return pd.read_csv(table).astype(dict(per_class=float))
     rows = [record.row for record in self._done()]
     columns += [c for c in LEARNT if any(c in row for row in rows)] # runs of earlier versions lack them
-    return pd.DataFrame(rows, columns=columns).astype(dict(per_class=float))
+    found = pd.DataFrame(rows, columns=columns).astype(dict(per_class=float))
+    if self.layout.repeats == (1, 1): return found
+    found.insert(2, "draw", found.replicate.map(self.layout.draw))
+    found.insert(3, "generation", found.replicate.map(self.layout.generation))
+    return found
 
 # %% ../nbs/40_run.ipynb #8ba69d50
 @patch
@@ -146,13 +152,15 @@ def _answers(self: Run, record, test): # one row a held-out picture
         budget=row["budget"])
     predicted = np.array(self.labels)[p.argmax(1)]
     belief = {f"p_{label}": p[:, i] for i, label in enumerate(self.labels)}
+    groups = related(test)
+    group = {} if groups is None else dict(group=groups)
     return pd.DataFrame(about | dict(path=test.path.to_numpy(), label=test.label.to_numpy(),
-        predicted=predicted) | belief)
+        predicted=predicted) | group | belief)
 
 # %% ../nbs/40_run.ipynb #bd169561
 @patch(as_prop=True)
 def predictions(self: Run) -> pd.DataFrame:
-    "One row a trial and held-out picture: label, predicted, and the probability of each label"
+    "One row a trial and held-out picture: label, predicted, group of related pictures, probability of each label"
     table = self.folder/"predictions.parquet"
     there = self._has_records() and (self.layout.test/"manifest.parquet").exists()
     if not there and table.exists(): return pd.read_parquet(table)
@@ -265,6 +273,16 @@ def _compare_at(looks, trials, predictions, *asked) -> Comparison:
     return Comparison.of(found, replace(found.facts, looks=list(looks.replicates), look=which))
 
 @patch
+def overlap(self: Run,
+    arm: str = None # whose real pictures count; None: the baseline's
+) -> pd.DataFrame: # one row a per_class, see `draws.overlap`; None where the manifest was not copied
+    "Measure what draws of real pictures have in common"
+    try: manifest = self.manifest
+    except NotFound: return None
+    draws = {r: self.layout.draw(r) for r in range(self.layout.replicates)}
+    return overlap_of(manifest, draws, self.config.get("real_n"), arm or self.baseline)
+
+@patch
 def compare(self: Run, 
     margin: float = None, # a difference this small does not matter, a share: 0.01 is one point; None: the run's
     baseline: str = None, # None: `original`, or the first arm
@@ -274,7 +292,7 @@ def compare(self: Run,
     before, config = declared is None and bool(self.config.get("declared")), self.config
     margin = config.get("margin", .01) if margin is None else margin
     counted = declared or config.get("declared") or self.planned
-    asked = baseline or self.baseline, margin, counted, self.unit, before
+    asked = baseline or self.baseline, margin, counted, self.unit, before, self.overlap(baseline)
     looks, trials, predictions = looks_of(config), self.trials, self._known_predictions
     if looks is None: return compare_trials(trials, predictions, *asked)
     return _compare_at(looks, trials, predictions, *asked)

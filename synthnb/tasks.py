@@ -26,9 +26,14 @@ from .trial import Goal, Trial, run_reference, run_trial
 from .workers import Failed
 
 # %% ../nbs/37_tasks.ipynb #dcc86e6c
-def replicate_seed(design: Design, replicate: int) -> int:
-    "The seed that decides everything in a replicate"
-    return seeded(design.seed, "replicate", replicate)
+def replicate_seed(
+    design: Design,
+    replicate: int,
+    what: str = "training" # or "draw" of real pictures, or "generation"
+) -> int:
+    "The seed that decides something in a replicate; without repeats one decides everything"
+    each = dict(draw=design.repeats[0] * design.repeats[1], generation=design.repeats[1], training=1)[what]
+    return seeded(design.seed, "replicate", replicate // each * each) # that of the first replicate that shares it
 
 @dataclass
 class PicturesTask:
@@ -37,8 +42,8 @@ class PicturesTask:
     per_class: int # None: all
     def call(self, experiment) -> tuple: # function, arguments, keyword arguments
         e, folder = experiment, experiment.layout.replicate(self.replicate, self.per_class)
-        seed = replicate_seed(e.design, self.replicate)
-        return make_pictures, (e.real, e.arms, self.per_class, folder, seed, e.design.validation), {}
+        draw, making = (replicate_seed(e.design, self.replicate, what) for what in ("draw", "generation"))
+        return make_pictures, (e.real, e.arms, self.per_class, folder, draw, e.design.validation, making), {}
 
 # %% ../nbs/37_tasks.ipynb #34d00240
 @dataclass
@@ -142,7 +147,8 @@ class Work:
         design, layout = self.experiment.design, self.experiment.layout
         every = [(r, n) for r in range(design.replicates) for n in design.numbers]
         unmade = [at for at in every if not has_pictures(layout.replicate(*at), at in self.missing)]
-        for at in unmade: self.add(PicturesTask(*at))
+        for at in unmade:
+            if at[0] % design.repeats[1] == 0: self.add(PicturesTask(*at)) # the others share the folder of this one
         for at in self.missing:
             if at not in unmade: self.add_trials(*at)
 
@@ -188,7 +194,8 @@ def end(self: Work,
     task, failed = self.tasks[number], isinstance(outcome, Failed)
     if isinstance(task, TrialTask) and failed: note_failure(task.trial, outcome)
     elif isinstance(task, PicturesTask) and failed: self.lost.setdefault(task.replicate, outcome)
-    elif isinstance(task, PicturesTask): self.add_trials(task.replicate, task.per_class)
+    elif isinstance(task, PicturesTask):
+        for more in range(self.experiment.design.repeats[1]): self.add_trials(task.replicate + more, task.per_class)
     return task
 
 # %% ../nbs/37_tasks.ipynb #06abaccf

@@ -17,6 +17,7 @@ import pandas as pd
 from .comparison import (SETTING, Comparison, Facts, as_comparison, at, in_words, matches, overview, points,
     reach, readable, settings, verdicts, worded)
 from .files import BadSetting, NotFound, joined
+from .metrics import METRICS, as_metrics, in_own_units, measured, metric_facts
 from .stats import (check_margin, holm, interval, over_pictures, paired, replicates_needed, smallest_effect,
     standard_error, verdict)
 
@@ -106,7 +107,7 @@ def _declared_one_by_one(declared, rows, baseline):
     each = {str(one): one for one in each if one.get("arm") not in (baseline, REFERENCE)}.values()
     for one in each:
         if not one or set(one) - set(rows):
-            names = joined(c for c in ("arm", *SETTING) if c in rows)
+            names = joined(c for c in ("arm", *SETTING, "metric") if c in rows)
             raise BadSetting(f"{one} declares nothing that these trials tell apart; "
                              f"name of each comparison one or more of {names}")
     return each
@@ -125,7 +126,7 @@ def family(
         fits = compared
         for k, v in one.items(): fits = fits & matches(rows[k], v)
         inside |= fits.to_numpy()
-        if not fits.any(): absent += 1
+        if not fits.any(): absent += rows.metric.nunique() if "metric" in rows else 1
     return inside, absent
 
 # %% ../nbs/43_compare.ipynb #c6c66ef5
@@ -141,7 +142,7 @@ def _compare_arm(table, right, baseline, arm, setting):
     "Compare one arm in one setting, from the tables of `accuracies` and `rights`"
     known = table[arm].dropna()
     mean_low_high = interval(known.to_numpy(), right=_right_in(right, arm, known.index))
-    row = setting | {"arm": arm} | dict(zip(("mean", "low", "high"), np.clip(mean_low_high, 0, 1)))
+    row = setting | {"arm": arm} | dict(zip(("mean", "low", "high"), mean_low_high))
     if arm == baseline: return _Compared(row)
     d, by_picture = _paired_differences(table, right, baseline, arm)
     lacking = table.index[table[[baseline, arm]].isna().any(axis=1)]
@@ -149,17 +150,18 @@ def _compare_arm(table, right, baseline, arm, setting):
     return _Compared(row, d, by_picture, [int(r) for r in lacking])
 
 # %% ../nbs/43_compare.ipynb #84901d8d
-def _compare_all(trials, predictions, baseline):
-    "Compare all arms in all settings that have the baseline"
+def _compare_all(trials, predictions, baseline, metric=None):
+    "Compare all arms in all settings that have the baseline; by accuracy, or by another metric"
     found, began = [], baseline in set(trials.get("arm", ()))
     for setting in settings(trials):
-        part, right = at(trials, setting), None
+        part, right, seen = at(trials, setting), None, None
         if setting and began and baseline not in set(part.arm): continue
         table = accuracies(part, baseline)
         if predictions is not None:
             seen = at(predictions, setting)
             check_predictions(part, seen)
             if "path" in seen: right = rights(seen)
+        if metric is not None: table, right = measured(table, seen, metric)
         here = {c: part[c].iat[0] for c in SETTING if c in part}
         found += [_compare_arm(table, right, baseline, arm, here) for arm in table]
     return found
@@ -205,6 +207,18 @@ def _noted(compared, predictions, varying, **known):
     pictures = predictions is not None and "path" in predictions and all(c.by_picture is not None for c in arms)
     return Facts(pictures=pictures, left_out=left_out, **known)
 
+# %% ../nbs/43_compare.ipynb #b7c1e0d3
+def _compare_by(metrics, trials, predictions, baseline):
+    "Compare all arms in all settings by each metric; here more is better for all of them"
+    found = []
+    for metric in metrics:
+        other = None if metric == METRICS["accuracy"] else metric
+        named = dict(metric=metric.name) if len(metrics) > 1 else {}
+        for each in _compare_all(trials, predictions, baseline, other):
+            each.row = named | each.row
+            found.append(each)
+    return found
+
 # %% ../nbs/43_compare.ipynb #ab59c551
 def compare(
     trials: pd.DataFrame, # one row a trial: arm, replicate, test_accuracy, and per_class and budget where they vary
@@ -213,13 +227,18 @@ def compare(
     margin: float = 0.01, # a difference this small does not matter: 0.01 is one point
     declared: list = None, # comparisons that count, see `family`; None: all arms in all settings of the table
     unit: str = "steps", # of budgets, for words: steps, epochs or seconds
-    beforehand: bool = False # whether `declared` was declared before the run
+    beforehand: bool = False, # whether `declared` was declared before the run
+    metric: list = "accuracy" # a metric or several, see `metrics.as_metric`; all but accuracy need predictions
 ) -> Comparison: # one row an arm and setting
     "Compare every arm with the baseline: means, intervals, paired differences, verdicts"
     check_margin(margin)
-    compared, varying = _compare_all(trials, predictions, baseline), list(settings(trials)[0])
+    metrics, varying = as_metrics(metric), list(settings(trials)[0])
+    compared = _compare_by(metrics, trials, predictions, baseline)
     table, count = _judged(compared, baseline, margin, declared)
     absent = [name for name in declared or () if isinstance(name, str) and name not in set(trials.arm)]
     if absent: warnings.warn(f"declared, but nothing is known of it yet: {joined(absent)}")
-    known = dict(baseline=baseline, margin=margin, family=count, unit=unit, beforehand=bool(beforehand))
-    return Comparison.of(table[[*varying, *_columns_in_order]], _noted(compared, predictions, varying, **known))
+    known = dict(baseline=baseline, margin=margin, family=count, unit=unit, beforehand=bool(beforehand),
+        metrics=metric_facts(metrics))
+    if len(metrics) > 1: varying = ["metric", *varying]
+    noted = _noted(compared, predictions, list(settings(trials)[0]), **known)
+    return Comparison.of(in_own_units(table, metrics)[[*varying, *_columns_in_order]], noted)

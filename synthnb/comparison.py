@@ -70,6 +70,7 @@ class Facts:
     unit: str = "steps" # of budgets: steps, epochs or seconds
     left_out: dict = field(default_factory=dict) # replicates that an arm or the baseline lacks, by arm and setting
     beforehand: bool = False # whether the comparisons were declared before the run
+    metrics: dict = field(default_factory=dict) # what is compared, by name: better and unit; none: accuracy
 
 class _Fact:
     "An attribute of a comparison that is read from its facts"
@@ -86,7 +87,7 @@ class Comparison(pd.DataFrame):
     _metadata = ["facts"]
     facts = None # `Facts`; None where tables of several comparisons were joined
     baseline, margin, family, pictures = _Fact(), _Fact(), _Fact(), _Fact()
-    unit, left_out, beforehand = _Fact(), _Fact(), _Fact()
+    unit, left_out, beforehand, metrics = _Fact(), _Fact(), _Fact(), _Fact()
 
     def __init__(self, data=None, *args, **kwargs): super().__init__(data, *args, **kwargs)
 
@@ -131,33 +132,64 @@ def _so_small(margin): return f"{100 * margin:g} point" if margin == .01 else f"
 
 def worded(
     verdict: str, # of a row of a comparison
-    margin: float # of the comparison
+    margin: float, # of the comparison
+    unit: str = "points" # "" for a metric that is a bare number
 ) -> str:
     "Say a verdict in words"
-    return f"no difference within ±{_so_small(margin)}" if verdict == "equivalent" else verdict
+    if verdict != "equivalent": return verdict
+    return f"no difference within ±{_so_small(margin) if unit else format(margin, 'g')}"
 
-# %% ../nbs/49_comparison.ipynb #04f1fe2d
+# %% ../nbs/49_comparison.ipynb #9b168f6c
 def _percent(share): return f"{100 * share:.1f}".replace("-", "−")
 
 def _interval(low, high, show): return "no interval" if np.isnan(low) else f"95 % interval {show(low)} to {show(high)}"
 
-def _difference(row):
-    if not row.pairs: return "no replicate in common"
-    spread = _interval(row.difference_low, row.difference_high, points)
-    return f"difference {points(row.difference)} points, {spread}, {plural(int(row.pairs), 'replicate')}"
+@dataclass(frozen=True)
+class _Said:
+    "How the numbers of a metric are said: shares in percent and points, others as they are"
+    name: str = "accuracy"
+    better: str = "higher"
+    unit: str = "points"
 
-# %% ../nbs/49_comparison.ipynb #894bec0d
+    def level(self, x): return _percent(x) if self.unit else f"{x:.3f}".replace("-", "−")
+    def change(self, x): return points(x) if self.unit else f"{round(x, 3) + 0.:+.3f}".replace("-", "−")
+
+    def value(self, x):
+        if self.name == "accuracy": return f"{_percent(x)} % of the held-out pictures right"
+        return f"{self.name} {self.level(x)}{' %' if self.unit else ''}"
+
+# %% ../nbs/49_comparison.ipynb #52698b05
+def _said_of(row, facts):
+    "How to say the numbers of a row; without a column `metric`, all rows are of one metric"
+    name = row.get("metric") or next(iter(facts.metrics), "accuracy")
+    return _Said(name, **facts.metrics.get(name, {}))
+
+def _headed(said):
+    "The metric as the name of a column"
+    return f"{said.name}{', %' if said.unit else ''}{' (lower is better)' if said.better == 'lower' else ''}"
+
+def _difference(row, said):
+    "The difference of a row, as a part of a sentence"
+    if not row.pairs: return "no replicate in common"
+    of = "" if said.name == "accuracy" else f" in {said.name}"
+    lower, unit = " (lower is better)" if said.better == "lower" else "", " points" if said.unit else ""
+    spread = _interval(row.difference_low, row.difference_high, said.change)
+    return f"difference{of}{lower} {said.change(row.difference)}{unit}, {spread}, {plural(int(row.pairs), 'replicate')}"
+
+# %% ../nbs/49_comparison.ipynb #04f1fe2d
 def _sentence(row, facts, named):
     who = f"{row.arm}, {in_words(row[named], facts.unit)}" if named else row.arm
-    right = f"{_percent(row['mean'])} % of the held-out pictures right"
+    said = _said_of(row, facts)
+    right = said.value(row["mean"])
     if row.arm == facts.baseline:
-        spread = "" if np.isnan(row.low) else f" ({_interval(row.low, row.high, _percent)})"
+        spread = "" if np.isnan(row.low) else f" ({_interval(row.low, row.high, said.level)})"
         return f"{who}: the baseline, {right}{spread}"
+    difference = _difference(row, said)
     if row.verdict == "reference":
         return (f"{who}: for orientation, {right} with logistic regression on the features of a network pretrained on "
-                f"ImageNet, against {facts.baseline} a {_difference(row)}")
-    if row.verdict == "not declared": return f"{who}: not declared beforehand, so no verdict ({_difference(row)})"
-    return f"{who}: {worded(row.verdict, facts.margin)} ({_difference(row)})"
+                f"ImageNet, against {facts.baseline} a {difference}")
+    if row.verdict == "not declared": return f"{who}: not declared beforehand, so no verdict ({difference})"
+    return f"{who}: {worded(row.verdict, facts.margin, said.unit)} ({difference})"
 
 def verdicts(
     comparison: Comparison # what `compare` returned, or rows of it
@@ -171,8 +203,9 @@ Comparison.verdicts = verdicts
 # %% ../nbs/49_comparison.ipynb #bcc1dac7
 @patch
 def last(self: Comparison) -> Comparison:
-    "Take the rows of the last setting: most pictures, largest budget"
-    return at(self, settings(self)[-1])
+    "Take the rows of the last setting: most pictures, largest budget; of several metrics the first"
+    rows = at(self, settings(self)[-1])
+    return rows[rows.metric == rows.metric.iat[0]] if "metric" in rows else rows
 
 # %% ../nbs/49_comparison.ipynb #e5fa1ca4
 def overview(
@@ -180,9 +213,11 @@ def overview(
 ) -> pd.DataFrame: # one row an arm, one column a setting
     "Put differences and verdicts of all settings side by side"
     facts, rows = as_comparison(comparison).facts, pd.DataFrame(comparison)[comparison.verdict != "baseline"]
-    words = ["" if v == "reference" else worded(v, facts.margin) for v in rows.verdict]
-    cells = [f"{points(d)} {word}".strip() for d, word in zip(rows.difference, words)]
+    said = [_said_of(row, facts) for row in rows.to_dict("records")]
+    words = ["" if v == "reference" else worded(v, facts.margin, s.unit) for v, s in zip(rows.verdict, said)]
+    cells = [f"{s.change(d)} {word}".strip() for d, word, s in zip(rows.difference, words, said)]
     named = [in_words(row, facts.unit) for row in rows[[c for c in SETTING if c in rows]].to_dict("records")]
+    if "metric" in rows: named = [", ".join(filter(None, (s.name, where))) for s, where in zip(said, named)]
     table = rows.assign(cell=cells, setting=named)
     wide = table.pivot(index="arm", columns="setting", values="cell")
     wide = wide.reindex(index=table.arm.unique(), columns=table.setting.unique())
@@ -201,6 +236,18 @@ def _takes(needed, settings_vary):
     if finite.nunique() > 1: words += ", by arm and setting" if settings_vary else ", by arm"
     return words + (", and more held-out pictures for some" if len(finite) < len(needed) else "")
 
+def _reach_of(arms, facts, said):
+    "What `reach` says of one metric"
+    seen, pairs = arms.detectable.dropna(), int(arms.pairs.min()) if len(arms) else 0
+    span = f"{_span(100 * seen, '{:.1f}')} points" if said.unit else _span(seen, "{:.3f}")
+    if len(seen): words = f"The smallest difference that this design could have seen, four times in five: {span}"
+    else: words = too_few(pairs, facts.family).replace("too few", "Too few", 1)
+    needed = arms.needed[~arms.verdict.isin(["helps", "hurts"])].dropna()
+    if not len(needed): return words
+    takes = _takes(needed, settings_vary=any(c in arms for c in SETTING))
+    amount = facts.margin or .01
+    return f"{words}; to see {_so_small(amount) if said.unit else format(amount, 'g')} takes {takes}"
+
 # %% ../nbs/49_comparison.ipynb #7fb696b7
 def reach(
     comparison: Comparison # what `compare` returned, or rows of it
@@ -208,34 +255,36 @@ def reach(
     "Say what the design could have seen, and what it takes to see a difference as small as the margin"
     facts = as_comparison(comparison).facts
     arms = comparison[~comparison.verdict.isin(["baseline", "reference", "not declared"])]
-    seen, pairs = 100 * arms.detectable.dropna(), int(arms.pairs.min()) if len(arms) else 0
-    if len(seen): words = ("The smallest difference that this design could have seen, four times in five: "
-                           f"{_span(seen, '{:.1f}')} points")
-    else: words = too_few(pairs, facts.family).replace("too few", "Too few", 1)
-    needed = arms.needed[~arms.verdict.isin(["helps", "hurts"])].dropna()
-    if not len(needed): return words
-    takes = _takes(needed, settings_vary=any(c in arms for c in SETTING))
-    return f"{words}; to see {_so_small(facts.margin or .01)} takes {takes}"
+    if "metric" not in arms: return _reach_of(arms, facts, _said_of({}, facts))
+    each = {name: _reach_of(rows, facts, _said_of(dict(metric=name), facts))
+            for name, rows in arms.groupby("metric", sort=False)}
+    return ". ".join(f"{name}: {words}" for name, words in each.items())
 
 Comparison.reach = reach
 
 # %% ../nbs/49_comparison.ipynb #5d2fe706
 def _or_blank(values, show): return ["" if np.isnan(v) else show(v) for v in values]
 
-def _low_to_high(low, high, show): return ["" if np.isnan(a) else f"{show(a)} to {show(b)}" for a, b in zip(low, high)]
+def _low_to_high(low, high, shows):
+    return ["" if np.isnan(a) else f"{show(a)} to {show(b)}" for a, b, show in zip(low, high, shows)]
 
 def readable(
     comparison: Comparison # what `compare` returned, or rows of it
 ) -> pd.DataFrame: # of strings
-    "Make a table for people, with accuracies in percent and differences in points"
+    "Make a table for people, with shares such as accuracy in percent and their differences in points"
     facts, c, table = as_comparison(comparison).facts, comparison, {}
+    said, one = [_said_of(row, facts) for row in c.to_dict("records")], _said_of({}, facts)
+    value, change = _headed(one), "difference, points" if one.unit else "difference"
+    if "metric" in c: table, value, change = dict(metric=list(map(_headed, said))), "value", "difference"
     for k in SETTING:
         head = "real pictures of each class" if k == "per_class" else facts.unit
         if k in c: table[head] = ["all" if np.isnan(v) else f"{v:,.10g}" for v in c[k]]
     return pd.DataFrame(table | {
-        "arm": c.arm, "verdict": [worded(v, facts.margin) for v in c.verdict], "accuracy, %": c["mean"].map(_percent),
-        "95 % interval": _low_to_high(c.low, c.high, _percent), "difference, points": _or_blank(c.difference, points),
-        "its 95 % interval": _low_to_high(c.difference_low, c.difference_high, points),
+        "arm": c.arm, "verdict": [worded(v, facts.margin, s.unit) for v, s in zip(c.verdict, said)],
+        value: [s.level(x) for s, x in zip(said, c["mean"])],
+        "95 % interval": _low_to_high(c.low, c.high, [s.level for s in said]),
+        change: ["" if np.isnan(x) else s.change(x) for s, x in zip(said, c.difference)],
+        "its 95 % interval": _low_to_high(c.difference_low, c.difference_high, [s.change for s in said]),
         "p (Holm)": _or_blank(c.p_holm, lambda p: "<0.0001" if p < 1e-4 else f"{p:.4f}"),
         "ahead next time, %": _or_blank(100 * c.p_better, "{:.0f}".format),
         "pairs": _or_blank(c.pairs, "{:.0f}".format)})
@@ -273,8 +322,8 @@ def save(self: Comparison,
 # %% ../nbs/49_comparison.ipynb #8eb8dca6
 def _read_table(data):
     "Read numbers as they were written, and take no name for a missing value"
-    return pd.read_csv(io.BytesIO(data), dtype=dict(arm=str, verdict=str), keep_default_na=False, na_values=[""],
-                       float_precision="round_trip")
+    return pd.read_csv(io.BytesIO(data), dtype=dict(arm=str, verdict=str, metric=str), keep_default_na=False,
+                       na_values=[""], float_precision="round_trip")
 
 @patch(cls_method=True)
 def open(cls: Comparison,

@@ -18,7 +18,7 @@ from .compare import Comparison
 from .compare import compare as compare_trials
 from .data import ImageSet
 from .files import BadSetting, NotFound, plural
-from .records import Layout, Record, arm_pictures
+from .records import Layout, Record, arm_pictures, listed
 from .report import report as write_report
 
 # %% ../nbs/40_run.ipynb #988a2a55
@@ -256,16 +256,22 @@ def _known_predictions(self: Run):
 def compare(self: Run, 
     margin: float = None, # a difference this small does not matter, a share: 0.01 is one point; None: the run's
     baseline: str = None, # None: `original`, or the first arm
-    declared: list = None # comparisons that count, see `compare.family`; None: those declared before the run
+    declared: list = None, # comparisons that count, see `compare.family`; None: those declared before the run
+    metric: list = None # see `metrics.as_metric`; None: those declared before the run, or accuracy
 ) -> Comparison:
-    "Compare every arm with the baseline, in every setting"
+    "Compare every arm with the baseline, in every setting; a metric that was not declared gets no verdict"
     before, config = declared is None and bool(self.config.get("declared")), self.config
     margin = config.get("margin", .01) if margin is None else margin
-    counted = declared or config.get("declared") or self.planned
-    return compare_trials(self.trials, self._known_predictions, baseline or self.baseline, margin, counted, self.unit,
-        before)
+    counted, known = declared or config.get("declared") or self.planned, listed(config.get("metric") or "accuracy")
+    asked = known if metric is None else listed(metric)
+    foreseen = all(one in known for one in asked)
+    if not foreseen and declared is None: counted = []
+    found = compare_trials(self.trials, self._known_predictions, baseline or self.baseline, margin, counted, self.unit,
+        before, known if foreseen else asked)
+    return found[found.metric.isin(asked)].reset_index(drop=True) if foreseen and "metric" in found else found
 
 @patch
-def report(self: Run, margin: float = None, baseline: str = None, declared: list = None) -> Path: # of report.html
+def report(self: Run, margin: float = None, baseline: str = None, declared: list = None, 
+    metric: list = None) -> Path: # of report.html
     "Write `report.html`, `comparison.csv` and `comparison.json` into the run folder; parameters as for `compare`"
-    return write_report(self, margin, baseline, declared)
+    return write_report(self, margin, baseline, declared, metric)

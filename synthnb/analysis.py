@@ -11,7 +11,8 @@ __all__ = ['SETTING', 'over_pictures', 'standard_error', 'interval', 'sign_flip'
 
 # %% ../nbs/41_analysis.ipynb #aa1e8573
 from .compare import accuracies, check_predictions, compare, family, rights
-from .comparison import SETTING, Comparison, at, overview, points, reach, readable, settings, verdicts
+from .comparison import SETTING, Comparison, at, settings
+from .wording import overview, points, reach, readable, verdicts
 from .features import MMD, cka, feature_distances, mmd, pca
 from .figures import accuracy_figure, curve_figure, difference_figure, entered
 from .insight import confusion, confusion_figure, pca_figure, samples, samples_figure

@@ -15,12 +15,13 @@ import numpy as np
 import pandas as pd
 
 from .budgets import begins, both_begun, rising_arms
-from .comparison import (SETTING, Comparison, Facts, as_comparison, at, in_words, matches, overview, points,
-    reach, readable, settings, verdicts, worded)
+from .comparison import SETTING, Comparison, Facts, as_comparison, at, in_words, matches, settings
+from .wording import overview, points, reach, readable, verdicts, worded
 from .corrections import corrected
 from .draws import facts_of, levels_of, over_draws
 from .files import BadSetting, NotFound, joined
 from .groups import by_group, check_same_pictures
+from .metrics import METRICS, as_metrics, in_own_units, measured, metric_facts
 from .planning import foreseen
 from .stats import check_margin, equivalence, holm, interval, paired, verdict
 
@@ -120,7 +121,7 @@ def _declared_one_by_one(declared, rows, baseline):
     each = {str(one): one for one in each if one.get("arm") not in (baseline, REFERENCE)}.values()
     for one in each:
         if not one or set(one) - set(rows):
-            names = joined(c for c in ("arm", *SETTING) if c in rows)
+            names = joined(c for c in ("arm", *SETTING, "metric") if c in rows)
             raise BadSetting(f"{one} declares nothing that these trials tell apart; "
                              f"name of each comparison one or more of {names}")
     return each
@@ -139,7 +140,7 @@ def family(
         fits = compared
         for k, v in one.items(): fits = fits & matches(rows[k], v)
         inside |= fits.to_numpy()
-        if not fits.any(): absent += 1
+        if not fits.any(): absent += rows.metric.nunique() if "metric" in rows else 1
     return inside, absent
 
 # %% ../nbs/43_compare.ipynb #c6c66ef5
@@ -158,7 +159,7 @@ def _compare_arm(table, right, baseline, arm, setting, level=.95):
     "Compare one arm in one setting, from the tables of `accuracies` and `rights`"
     known = table[arm].dropna()
     mean_low_high = interval(known.to_numpy(), level, _right_in(right, arm, known.index))
-    row = setting | {"arm": arm} | dict(zip(("mean", "low", "high"), np.clip(mean_low_high, 0, 1)))
+    row = setting | {"arm": arm} | dict(zip(("mean", "low", "high"), mean_low_high))
     if arm == baseline: return _Compared(row)
     d, by_picture = _paired_differences(table, right, baseline, arm)
     lacking = table[[baseline, arm]].isna().any(axis=1)
@@ -198,16 +199,23 @@ def _over_draws_too(row, table, known, level=.95):
     own = table[row["arm"]].dropna()
     by_picture = _right_in(known, row["arm"], own.index)
     values, by_picture = over_draws(own.to_numpy(), by_picture, known.levels.loc[own.index])
-    return row | dict(zip(("mean", "low", "high"), np.clip(interval(values, level, by_picture), 0, 1)))
+    return row | dict(zip(("mean", "low", "high"), interval(values, level, by_picture)))
 
 # %% ../nbs/43_compare.ipynb #98b60e62
-def _compare_all(trials, predictions, baseline, shared=None, level=.95):
-    "Compare all arms in all settings that have the baseline"
+def _by_metric(table, known, seen, metric):
+    "Put a metric's values in place of accuracies, by trial and by picture"
+    values, by_picture = measured(table, seen, metric)
+    return values, replace(known, right=None if by_picture is None else by_group(by_picture, seen))
+
+def _compare_all(trials, predictions, baseline, shared=None, level=.95, metric=None):
+    "Compare all arms in all settings that have the baseline; by accuracy, or by another metric"
     found, began = [], baseline in set(trials.get("arm", ()))
     for setting in settings(trials):
         part = at(trials, setting)
         if setting and began and baseline not in set(part.arm): continue
         table, known = accuracies(part, baseline), _known_of(part, predictions, setting, shared)
+        seen = None if predictions is None else at(predictions, setting)
+        if metric is not None: table, known = _by_metric(table, known, seen, metric)
         here = {c: part[c].iat[0] for c in SETTING if c in part}
         rows = [_compare_arm(table, known, baseline, arm, here, level) for arm in table]
         if known.levels is not None:
@@ -230,6 +238,10 @@ _columns_in_order = ["arm", "mean", "low", "high", "difference", "difference_low
 
 _where_known = ["began", "trainings", "p_begins", "difference_begun", "begun_low", "begun_high", "begun_pairs",
                 "rising"]
+
+def _columns_of(table):
+    "The columns of a comparison, in order"
+    return [*_columns_in_order, *(c for c in _where_known if c in table)]
 
 def _with_rising(table, trials):
     "The table with what is known of arms that were still rising"
@@ -275,6 +287,18 @@ def _noted(compared, predictions, varying, **known):
     pictures = predictions is not None and "path" in predictions and all(c.by_picture is not None for c in arms)
     return Facts(pictures=pictures, left_out=left_out, **known)
 
+# %% ../nbs/43_compare.ipynb #b7c1e0d3
+def _compare_by(metrics, trials, predictions, baseline, shared=None, level=.95):
+    "Compare all arms in all settings by each metric; here more is better for all of them"
+    found = []
+    for metric in metrics:
+        other = None if metric == METRICS["accuracy"] else metric
+        named = dict(metric=metric.name) if len(metrics) > 1 else {}
+        for each in _compare_all(trials, predictions, baseline, shared, level, other):
+            each.row = named | each.row
+            found.append(each)
+    return found
+
 # %% ../nbs/43_compare.ipynb #ab59c551
 def compare(
     trials: pd.DataFrame, # one row a trial: arm, replicate, test_accuracy, and per_class and budget where they vary
@@ -285,18 +309,20 @@ def compare(
     unit: str = "steps", # of budgets, for words: steps, epochs or seconds
     beforehand: bool = False, # whether `declared` was declared before the run
     shared: pd.DataFrame = None, # what draws of real pictures have in common, from `draws.overlap`; None: not known
-    alpha: float = .05 # chance of being wrong that the family shares; intervals have the level 1 − alpha
+    alpha: float = .05, # chance of being wrong that the family shares; intervals have the level 1 − alpha
+    metric: list = "accuracy" # a metric or several, see `metrics.as_metric`; all but accuracy need predictions
 ) -> Comparison: # one row an arm and setting
     "Compare every arm with the baseline: means, intervals, paired differences, verdicts"
     check_margin(margin)
     if not 0 < alpha < 1: raise BadSetting(f"alpha={alpha}: give a chance of being wrong, such as 0.05")
-    compared, varying = _compare_all(trials, predictions, baseline, shared, 1 - alpha), list(settings(trials)[0])
+    metrics, varying = as_metrics(metric), list(settings(trials)[0])
+    compared = _compare_by(metrics, trials, predictions, baseline, shared, 1 - alpha)
     table, count, correction = _judged(compared, baseline, margin, declared, alpha)
     absent = [name for name in declared or () if isinstance(name, str) and name not in set(trials.arm)]
     if absent: warnings.warn(f"declared, but nothing is known of it yet: {joined(absent)}")
     known = dict(baseline=baseline, margin=margin, family=count, unit=unit, beforehand=bool(beforehand),
-                 correction=correction, alpha=float(alpha))
-    known |= facts_of(trials, shared) | dict(budget=_one_budget(trials))
-    table = _with_rising(table, trials)
-    columns = [*varying, *_columns_in_order, *(c for c in _where_known if c in table)]
-    return Comparison.of(table[columns], _noted(compared, predictions, varying, **known))
+                 correction=correction, alpha=float(alpha), metrics=metric_facts(metrics), budget=_one_budget(trials))
+    noted = _noted(compared, predictions, varying, **known, **facts_of(trials, shared))
+    table = in_own_units(_with_rising(table, trials), metrics)
+    first = ["metric"] if len(metrics) > 1 else []
+    return Comparison.of(table[[*first, *varying, *_columns_of(table)]], noted)

@@ -16,8 +16,9 @@ from fastcore.basics import patch
 from .arms import ARMS, CONTROLS, Arm, asked, check_arms, study_arms, sweep
 from .compare import REFERENCE
 from .data import ImageSet, shared
-from .files import BadSetting, LeakError, joined
+from .files import BadSetting, LeakError, NotFound, joined
 from .generate import check_generator, refuse_shown
+from .metrics import as_metrics
 from .model import Recipe
 from .stats import check_margin
 
@@ -75,12 +76,14 @@ class Design:
     margin: float = 0.01    # a difference this small does not matter: 0.01 is one point
     name: str = ""          # what the data are called in the report
     repeats: tuple = 1      # replicates of one draw of real pictures; or (generations of each draw, trainings of each)
+    metric: list = None     # what verdicts are about, by name, see `metrics.as_metric`; None: accuracy
 
     def __post_init__(self):
         check_arms(self.arms)
         self._check_numbers()
         self.repeats = _repeats_of(self.repeats, self.replicates)
         check_margin(self.margin)
+        self._check_metric()
         self._check_stopping()
         self._check_published()
         self._check_recipe()
@@ -98,6 +101,17 @@ def _check_numbers(self: Design):
         if value < 1 or value != int(value): raise BadSetting(f"{what}={value}: give a whole number of at least 1")
     if self.recipe.size < 32: 
         raise BadSetting(f"the network needs pictures of at least 32 pixels, not size={self.recipe.size}")
+
+@patch
+def _check_metric(self: Design):
+    "Metrics that a configuration can name"
+    if self.metric is None: return
+    if not isinstance(self.metric, (list, tuple)): 
+        raise BadSetting(f"metric={self.metric!r}: give a list, [{self.metric!r}]")
+    for one in self.metric:
+        if not isinstance(one, str): raise BadSetting(f"metric={one!r}: an experiment declares a metric by its name; "
+                                                      "give a function to run.compare(metric=…) afterwards")
+    as_metrics(self.metric)
 
 # %% ../nbs/31_design.ipynb #5abe3784
 @patch
@@ -192,6 +206,7 @@ def baseline(self: Design) -> str: # "original" or, where there is none, the fir
 def comparisons(self: Design) -> int:
     "How many comparisons share the chance of being wrong"
     every = [dict(arm=a, per_class=n, budget=b) for a in self.trained if a != self.baseline for n, b in self.settings]
+    if self.metric and len(self.metric) > 1: every = [each | dict(metric=m) for m in self.metric for each in every]
     if self.declared is None: return len(every)
     if not isinstance(self.declared, (list, tuple)): 
         raise BadSetting(f"declared={self.declared!r}: give a list, [{self.declared!r}]")
@@ -263,6 +278,9 @@ def refuse_leaks(
 def check(self: Design, real: ImageSet, test: ImageSet):
     "Raise if the design cannot be carried out with these pictures"
     _check_labels(real, test)
+    for name in (one.removeprefix("recall:") for one in self.metric or () if one.startswith("recall:")):
+        if name not in real.labels: raise NotFound(f"metric 'recall:{name}': there is no class {name!r}, "
+                                                   f"only {joined(map(repr, real.labels))}")
     if self.numbers != [None]:
         for arm in self.arms: real.sample(number_of(self.numbers[-1], arm.more))
     _check_makers(self.arms, test)
@@ -283,4 +301,4 @@ def config(self: Design, real: ImageSet, test: ImageSet) -> dict: # JSON-able
         arms=arms, per_class=_one_or_several(self.numbers), replicates=self.replicates, unit=self.unit, **budgets,
         batch=recipe.batch, size=recipe.size, shear=recipe.shear, zoom=recipe.zoom, flip=recipe.flip,
         validation=self.validation, patience=recipe.patience, as_published=recipe.as_published,
-        seed=self.seed, declared=self.declared, margin=self.margin)
+        seed=self.seed, declared=self.declared, margin=self.margin, metric=self.metric)

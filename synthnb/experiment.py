@@ -60,13 +60,14 @@ class Experiment:
         reference: bool = True, # measure logistic regression on ImageNet features too, as the arm `imagenet`
         declared: list = None, # comparisons that share the chance of being wrong, see `Design`; None: all
         margin: float = 0.01, # a difference this small does not matter: 0.01 is one point
+        metric: list = None, # what verdicts are about, by name, see `metrics`; None: accuracy
         study: dict = None, # what `study` was asked; kept as study.toml
         repeats: tuple = 1, # replicates of one draw of real pictures; or (generations of each draw, trainings of each)
         **changes # of the recipe: size=32, batch=16, flip=False, patience=90, as_published=True, …
     ):
         self.design = design(arms, per_class, steps, epochs, seconds, reference, recipe=_changed(recipe, changes), 
             replicates=replicates, validation=validation, seed=seed, declared=declared, margin=margin, name=name,
-            repeats=repeats)
+            metric=metric, repeats=repeats)
         self.design.check(real, test)
         self.comparisons = self.design.comparisons
         self.real, self.test, self.labels, self.out, self.study = real, test, real.labels, Path(out), study

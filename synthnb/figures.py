@@ -14,6 +14,7 @@ import pandas as pd
 from .compare import REFERENCE, SETTING, accuracies, at, compare, in_words, points, settings
 from .data import figure
 from .files import BadSetting
+from .wording import COLOURS
 
 # %% ../nbs/45_figures.ipynb #93fdfd11
 def compared(
@@ -80,14 +81,11 @@ def accuracy_figure(
     return fig
 
 # %% ../nbs/45_figures.ipynb #45ad6e3a
-_verdict_colours = {"helps": "#1b7f3b", "hurts": "#b3261e", "equivalent": "#1f5fa8", "not enough evidence": "#6b7280",
-    "not declared": "#6b7280"}
-
 def _draw_difference(ax, y, row, each):
     "One arm: its pairs, and above them the mean with its interval; all in points"
     middle, low, high = (100 * row[k] for k in ("difference", "difference_low", "difference_high"))
     ax.plot(each, np.full(len(each), y + .18), "o", color="#9aa5b1", ms=4, alpha=.8)
-    colour = _verdict_colours[row.verdict]
+    colour = COLOURS[row.verdict]
     ax.errorbar(middle, y, xerr=[[middle - low], [high - middle]], fmt="D", color=colour, capsize=5, ms=6, lw=1.8)
 
 # %% ../nbs/45_figures.ipynb #ef058812

@@ -15,7 +15,7 @@ from functools import cache
 import numpy as np
 import pandas as pd
 
-from .comparison import SETTING, at, in_words, settings
+from .comparison import at, in_words, settings
 from .data import figure
 from .files import BadSetting, NotFound, joined
 from .stats import check_margin, over_pictures, power_of, replicates_needed, smallest_effect, standard_error

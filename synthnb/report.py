@@ -146,7 +146,8 @@ def _explained(comparison):
     over = "replicates and held-out pictures" if comparison.pictures else "replicates, on these held-out pictures"
     before = ", declared before the run" if comparison.beforehand else ""
     same = worded("equivalent", comparison.margin).capitalize()
-    return (f"Accuracy on held-out real pictures, mean and 95 % interval over {over}; the difference to "
+    what = joined(comparison.metrics) if comparison.metrics else "Accuracy"
+    return (f"{what} on held-out real pictures, mean and 95 % interval over {over}; the difference to "
             f"{comparison.baseline} is paired by replicate. p is the larger of two: of the sign-flip test over "
             "replicates, which for a mean assumes that differences are distributed symmetrically, and of the "
             f"interval. It is corrected for {plural(comparison.family, 'comparison')}{before} "
@@ -155,14 +156,15 @@ def _explained(comparison):
             "to lie there, whether it is zero or not. Ahead next time: the chance that the arm beats the baseline "
             "if both are trained once more.")
 
-def _comparison_section(trials, comparison):
+def _comparison_section(trials, comparison, drawn):
+    "The table for people, and figures, which are of accuracy"
     setting = settings(comparison)[-1]
-    accuracy = _inside(accuracy_figure(trials, comparison),
+    accuracy = _inside(accuracy_figure(trials, drawn),
         "Held-out accuracy of every trial, by arm, with means and 95 % intervals")
     parts = [_html_table(comparison.readable(), kind="words"), _paragraph(_explained(comparison)), accuracy]
     if len(comparison) > 1:
-        parts.append(_inside(difference_figure(trials, comparison),
-            "Differences to the baseline with 95 % intervals and the margin"))
+        parts.append(_inside(difference_figure(trials, drawn),
+            "Differences of accuracy to the baseline with 95 % intervals and the margin"))
     if setting: parts.append(_paragraph(f"Both figures show the last setting, {in_words(setting, comparison.unit)}."))
     return _section("The comparison", *parts)
 
@@ -274,12 +276,14 @@ def report(
     run, # a `Run`, finished or not
     margin: float = None, # a difference this small does not matter, a share; None: the run's
     baseline: str = None, # None: `original`, or the first arm
-    declared: list = None # comparisons that count, see `family`; None: those declared before the run
+    declared: list = None, # comparisons that count, see `family`; None: those declared before the run
+    metric: list = None # see `metrics.as_metric`; None: those declared before the run, or accuracy
 ) -> Path: # of report.html
     "Write `report.html` and the comparison into the run folder: the verdict, the evidence and how to do it again"
-    trials, comparison = run.trials, run.compare(margin, baseline, declared)
-    parts = [_head(run, trials, comparison), _comparison_section(trials, comparison),
-        *_curve_sections(trials, comparison), *_insight_sections(run, trials), *_record_sections(run, trials)]
+    trials, comparison = run.trials, run.compare(margin, baseline, declared, metric)
+    drawn = run.compare(margin, baseline, declared, "accuracy") if comparison.metrics else comparison
+    parts = [_head(run, trials, comparison), _comparison_section(trials, comparison, drawn),
+        *_curve_sections(trials, drawn), *_insight_sections(run, trials), *_record_sections(run, trials)]
     title = f"Did the synthetic pictures help? {run.name}".strip()
     comparison.save(run.out/"comparison.csv")
     return write_atomic(run.out/"report.html", _whole_page(title, *parts).encode())

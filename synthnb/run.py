@@ -23,7 +23,7 @@ from .files import BadSetting, NotFound, plural
 from .groups import related
 from .learning import LEARNT
 from .looks import last_look, looks_of
-from .records import Layout, Record, arm_pictures
+from .records import Layout, Record, arm_pictures, listed
 from .report import report as write_report
 
 # %% ../nbs/40_run.ipynb #988a2a55
@@ -265,11 +265,11 @@ def _known_predictions(self: Run):
     try: return self.predictions
     except NotFound: return None
 
-def _compare_at(looks, trials, predictions, *asked) -> Comparison:
+def _compare_at(looks, trials, predictions, metrics, *asked) -> Comparison:
     "Compare what a growing run had at its last look, at the level of the look"
     which, replicates, level = last_look(looks)
     trials, predictions = [t if t is None else t[t.replicate < replicates] for t in (trials, predictions)]
-    found = compare_trials(trials, predictions, *asked, alpha=level)
+    found = compare_trials(trials, predictions, *asked, alpha=level, metric=metrics)
     return Comparison.of(found, replace(found.facts, looks=list(looks.replicates), look=which))
 
 @patch
@@ -286,18 +286,26 @@ def overlap(self: Run,
 def compare(self: Run, 
     margin: float = None, # a difference this small does not matter, a share: 0.01 is one point; None: the run's
     baseline: str = None, # None: `original`, or the first arm
-    declared: list = None # comparisons that count, see `compare.family`; None: those declared before the run
+    declared: list = None, # comparisons that count, see `compare.family`; None: those declared before the run
+    metric: list = None # see `metrics.as_metric`; None: those declared before the run, or accuracy
 ) -> Comparison:
-    "Compare every arm with the baseline, in every setting; a run that grows, as it was at its last look"
+    """Compare every arm with the baseline, in every setting; a run that grows, as it was at its last look.
+    A metric that was not declared gets no verdict"""
     before, config = declared is None and bool(self.config.get("declared")), self.config
     margin = config.get("margin", .01) if margin is None else margin
-    counted = declared or config.get("declared") or self.planned
+    counted, known = declared or config.get("declared") or self.planned, listed(config.get("metric") or "accuracy")
+    wanted = known if metric is None else listed(metric)
+    foreseen = all(one in known for one in wanted)
+    if not foreseen and declared is None: counted = []
     asked = baseline or self.baseline, margin, counted, self.unit, before, self.overlap(baseline)
+    metrics = known if foreseen else wanted
     looks, trials, predictions = looks_of(config), self.trials, self._known_predictions
-    if looks is None: return compare_trials(trials, predictions, *asked)
-    return _compare_at(looks, trials, predictions, *asked)
+    if looks is None: found = compare_trials(trials, predictions, *asked, metric=metrics)
+    else: found = _compare_at(looks, trials, predictions, metrics, *asked)
+    return found[found.metric.isin(wanted)].reset_index(drop=True) if foreseen and "metric" in found else found
 
 @patch
-def report(self: Run, margin: float = None, baseline: str = None, declared: list = None) -> Path: # of report.html
+def report(self: Run, margin: float = None, baseline: str = None, declared: list = None, 
+    metric: list = None) -> Path: # of report.html
     "Write `report.html`, `comparison.csv` and `comparison.json` into the run folder; parameters as for `compare`"
-    return write_report(self, margin, baseline, declared)
+    return write_report(self, margin, baseline, declared, metric)

@@ -135,6 +135,7 @@ def study(
     reference: bool = True, # measure logistic regression on ImageNet features too
     declared: str | list[str] = None, # arms whose comparisons count, fewer to correct for; None: all, in all settings
     margin: float = 0.01, # a difference this small does not matter: 0.01 is one point
+    metric: str | list[str] = None, # what verdicts are about: accuracy, macro_f1, recall:CLASS, …; None: accuracy
     out: str = "synthnb-run", # the run folder; running in it again resumes
     seed: int = 0, # the number that decides everything
     options: dict = None # parameters of the generator
@@ -150,6 +151,7 @@ def study(
     real, held = held_out(images, test, seed)
     recipe = Recipe(size=look["size"], flip=look["flip"], patience=patience, as_published=as_published)
     name = Path(data).resolve().name if Path(data).is_dir() else data
-    counted = None if declared is None else as_list(declared)
+    counted, metrics = (None if names is None else as_list(names) for names in (declared, metric))
     return Experiment(real, held, chosen, look["per_class"], replicates, **length, recipe=recipe, out=out, seed=seed,
-        name=name, validation=validation, reference=reference, declared=counted, margin=margin, study=given)
+        name=name, validation=validation, reference=reference, declared=counted, margin=margin,
+        metric=metrics, study=given)

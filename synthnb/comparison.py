@@ -143,10 +143,10 @@ def worded(
 # %% ../nbs/49_comparison.ipynb #04f1fe2d
 def _percent(share): return f"{100 * share:.1f}".replace("-", "−")
 
-def _level(alpha): return f"{100 * (1 - alpha):.3g} % interval"
+def _interval_name(alpha): return f"{100 * (1 - alpha):.3g} % interval"
 
 def _interval(low, high, show, alpha=.05):
-    return "no interval" if np.isnan(low) else f"{_level(alpha)} {show(low)} to {show(high)}"
+    return "no interval" if np.isnan(low) else f"{_interval_name(alpha)} {show(low)} to {show(high)}"
 
 def _difference(row, alpha=.05):
     if not row.pairs: return "no replicate in common"
@@ -209,6 +209,7 @@ def _ranging(rows, name, shown, times=1):
     if np.isinf(high): return f" (at least {shown.format(low)}, given how well the spread is known)"
     return f" ({shown.format(low)} to {shown.format(high)}, given how well the spread is known)"
 
+# %% ../nbs/49_comparison.ipynb #ae79ea6f
 def _takes_none(rows, margin):
     "Say how many replicates it takes to find no difference; empty where it is not known"
     known = rows.needed_none.dropna() if "needed_none" in rows else rows.needed.iloc[:0]
@@ -261,8 +262,9 @@ def readable(
         if k in c: table[head] = ["all" if np.isnan(v) else f"{v:,.10g}" for v in c[k]]
     return pd.DataFrame(table | {
         "arm": c.arm, "verdict": [worded(v, facts.margin) for v in c.verdict], "accuracy, %": c["mean"].map(_percent),
-        _level(facts.alpha): _low_to_high(c.low, c.high, _percent), "difference, points": _or_blank(c.difference, points),
-        f"its {_level(facts.alpha)}": _low_to_high(c.difference_low, c.difference_high, points),
+        _interval_name(facts.alpha): _low_to_high(c.low, c.high, _percent),
+        "difference, points": _or_blank(c.difference, points),
+        f"its {_interval_name(facts.alpha)}": _low_to_high(c.difference_low, c.difference_high, points),
         "p (Holm)": _or_blank(c.p_holm, lambda p: "<0.0001" if p < 1e-4 else f"{p:.4f}"),
         "ahead next time, %": _or_blank(100 * c.p_better, "{:.0f}".format),
         "pairs": _or_blank(c.pairs, "{:.0f}".format)})

@@ -82,7 +82,8 @@ class Looks:
     ) -> "Looks":
         "Plan looks, and compute their levels"
         at = planned_looks(first, at_most) if np.isscalar(at_most) else check_looks(first, at_most)
-        if comparisons < 1: raise BadSetting("there is no comparison to decide; give at least one arm beside the baseline")
+        if comparisons < 1:
+            raise BadSetting("there is no comparison to decide; give at least one arm beside the baseline")
         levels = comparisons * nominal(tuple(at), alpha / comparisons, shape)
         return cls(at, [float(f"{level:.5g}") for level in levels], shape)
 
@@ -115,7 +116,8 @@ def declared_looks(
     looks: Looks # None: none
 ) -> dict: # for config.json
     "Write down what is declared before the first look"
-    return {} if looks is None else dict(looks=dict(replicates=looks.replicates, levels=looks.levels, shape=looks.shape))
+    return {} if looks is None else dict(looks=dict(replicates=looks.replicates, levels=looks.levels,
+        shape=looks.shape))
 
 # %% ../nbs/42c_looks.ipynb #177c3ba9
 def last_look(
@@ -159,6 +161,7 @@ def out_of_reach(
     least = [min(1., comparisons * 2. ** (1 - n)) for n in looks.replicates]
     blind = [n for n, p, level in zip(looks.replicates, least, looks.levels) if p >= level]
     if not blind: return ""
-    return (f"no arm can be found to help or hurt at the look at {joined(blind)} replicates: with "
-            f"{plural(comparisons, 'comparison')} no p is below {least[0]:.4f}, and the level is {looks.levels[0]:.4f}; "
+    where = "any look" if len(blind) == len(least) else f"the look at {joined(blind)} replicates"
+    return (f"no arm can be found to help or hurt at {where}: with {plural(comparisons, 'comparison')} no p of "
+            f"{blind[-1]} pairs is below {least[len(blind) - 1]:.4f}, and the level is {looks.levels[0]:.4f}; "
             "ask for more replicates, or declare fewer comparisons")

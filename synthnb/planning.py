@@ -211,7 +211,8 @@ def _check_asked(effect, margin, replicates, held_out, predictions):
         if any(n < 2 or n != int(n) for n in numbers):
             raise BadSetting(f"{what}={list(numbers)}: give whole numbers of at least 2")
     if held_out and (predictions is None or "path" not in predictions):
-        raise BadSetting("what other held-out pictures would change is not known without the predictions; give them too")
+        raise BadSetting("what other held-out pictures would change is not known without the predictions; "
+                         "give them too")
 
 def _answers_of(run):
     "The predictions, or None where they were not copied"

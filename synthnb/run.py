@@ -172,6 +172,12 @@ def predictions(self: Run) -> pd.DataFrame:
     empty = pd.DataFrame(columns=["arm", "replicate", "per_class", "budget", "path", "label", "predicted"])
     return pd.concat(tables, ignore_index=True) if tables else empty
 
+@patch(as_prop=True)
+def _known_predictions(self: Run):
+    "The predictions, or None where they were not copied"
+    try: return self.predictions
+    except NotFound: return None
+
 # %% ../nbs/40_run.ipynb #a1832ee0
 @patch(as_prop=True)
 def test(self: Run) -> ImageSet:
@@ -259,12 +265,6 @@ def features(self: Run,
     raise NotFound(f"{self.layout.encoded} is not there, and with it the features of {arm!r}")
 
 # %% ../nbs/40_run.ipynb #27d2ea84
-@patch(as_prop=True)
-def _known_predictions(self: Run):
-    "The predictions, or None where they were not copied"
-    try: return self.predictions
-    except NotFound: return None
-
 def _compare_at(looks, trials, predictions, metrics, *asked) -> Comparison:
     "Compare what a growing run had at its last look, at the level of the look"
     which, replicates, level = last_look(looks)

@@ -126,22 +126,6 @@ def as_comparison(
     raise BadSetting("this table has lost what `compare` noted of it, as happens when it is joined to another or "
                      "saved by other means; give what compare returns, or what Comparison.open reads")
 
-# %% ../nbs/49_comparison.ipynb #ae79ea6f
-def _takes_none(rows, margin):
-    "Say how many replicates it takes to find no difference; empty where it is not known"
-    known = rows.needed_none.dropna() if "needed_none" in rows else rows.needed.iloc[:0]
-    finite = known[np.isfinite(known)]
-    if not len(finite) or not margin: return ""
-    return f"; to find no difference within ±{_so_small(margin)}, about {_span(finite, '{:.0f}')}"
-
-def _takes(needed, settings_vary, ranging=""):
-    "Say how many replicates are needed"
-    finite = needed[np.isfinite(needed)]
-    if not len(finite): return "more held-out pictures; with these no number of replicates is enough"
-    words = f"about {_span(finite, '{:.0f}')} replicates{ranging}"
-    if finite.nunique() > 1: words += ", by arm and setting" if settings_vary else ", by arm"
-    return words + (", and more held-out pictures for some" if len(finite) < len(needed) else "")
-
 # %% ../nbs/49_comparison.ipynb #49a35c4a
 @patch
 def save(self: Comparison,

@@ -85,18 +85,18 @@ def nested(
     return pd.DataFrame(rows[::-1]).set_index("level")
 
 # %% ../nbs/42b_draws.ipynb #3334fd43
-_ratios = np.geomspace(1e-3, 1e2, 41)
+_widening_ratios = np.geomspace(1e-3, 1e2, 41)
 
 @cache
 def _factors(draws, freedom, overlap, level):
-    "The factor of `widening` for each of `_ratios`"
+    "The factor of `widening` for each of `_widening_ratios`"
     from scipy import special
     middle = (np.arange(1, 400, 2) / 400)
     s = (draws - 1) / (2 * special.gammaincinv((draws - 1) / 2, middle))[:, None]
     w = freedom / (2 * special.gammaincinv(freedom / 2, middle[::4]))[None, :]
     def point(share): # at which `level` of all cases is reached, by bisection, for all ratios at once
-        spread = np.sqrt(s / draws + share / (1 - share) * np.maximum(0, s - _ratios[:, None, None] * w))
-        low, high = np.zeros(len(_ratios)), np.full(len(_ratios), 200.)
+        spread = np.sqrt(s / draws + share / (1 - share) * np.maximum(0, s - _widening_ratios[:, None, None] * w))
+        low, high = np.zeros(len(_widening_ratios)), np.full(len(_widening_ratios), 200.)
         for _ in range(40):
             half = (low + high) / 2
             inside = (2 * special.ndtr(half[:, None, None] / spread) - 1).mean((1, 2)) > level
@@ -119,8 +119,8 @@ def widening(
     if draws < 2 or freedom < 1: raise BadSetting(f"draws={draws}, freedom={freedom}: it takes two draws, and a draw "
                                                   "with two trainings")
     between, within = np.asarray(between, float), np.asarray(within, float)
-    ratio = np.where(between > 0, within / np.where(between > 0, between, 1), _ratios[-1])
-    return np.maximum(1, np.interp(np.log(ratio.clip(*_ratios[[0, -1]])), np.log(_ratios),
+    ratio = np.where(between > 0, within / np.where(between > 0, between, 1), _widening_ratios[-1])
+    return np.maximum(1, np.interp(np.log(ratio.clip(*_widening_ratios[[0, -1]])), np.log(_widening_ratios),
                                    _factors(draws, freedom, round(overlap, 3), level)))
 
 # %% ../nbs/42b_draws.ipynb #489890fd

@@ -44,10 +44,10 @@ def worded(
 # %% ../nbs/49c_wording.ipynb #9b168f6c
 def _percent(share): return f"{100 * share:.1f}".replace("-", "−")
 
-def _level(alpha): return f"{100 * (1 - alpha):.3g} % interval"
+def _interval_name(alpha): return f"{100 * (1 - alpha):.3g} % interval"
 
 def _interval(low, high, show, alpha=.05):
-    return "no interval" if np.isnan(low) else f"{_level(alpha)} {show(low)} to {show(high)}"
+    return "no interval" if np.isnan(low) else f"{_interval_name(alpha)} {show(low)} to {show(high)}"
 
 @dataclass(frozen=True)
 class _Said:
@@ -306,9 +306,9 @@ def readable(
         "arm": c.arm, **_progress_columns(c),
         "verdict": [worded(v, facts.margin, s.unit) for v, s in zip(c.verdict, said)],
         value: [s.level(x) for s, x in zip(said, c["mean"])],
-        _level(facts.alpha): _low_to_high(c.low, c.high, [s.level for s in said]),
+        _interval_name(facts.alpha): _low_to_high(c.low, c.high, [s.level for s in said]),
         change: ["" if np.isnan(x) else s.change(x) for s, x in zip(said, c.difference)],
-        f"its {_level(facts.alpha)}": _low_to_high(c.difference_low, c.difference_high, [s.change for s in said]),
+        f"its {_interval_name(facts.alpha)}": _low_to_high(c.difference_low, c.difference_high, [s.change for s in said]),
         "p, corrected": _or_blank(c.p_holm, lambda p: "<0.0001" if p < 1e-4 else f"{p:.4f}"),
         "ahead next time, %": _or_blank(100 * c.p_better, "{:.0f}".format),
         "pairs": _or_blank(c.pairs, "{:.0f}".format)})

@@ -213,8 +213,11 @@ def _print_comparison(run):
     if run.config["as_published"]: 
         print("", "The study's own protocol; `published` is the accuracy on its training batches, and says nothing "
               "about held-out pictures:", published(run.trials).round(3).to_string(index=False), sep="\n")
+    print("", *comparison.progress(), sep="\n")
     print("", comparison.readable().to_string(index=False), "", sep="\n")
-    if reach := comparison.reach(): print(reach)
+    print(comparison.scope())
+    reach = comparison.reach()
+    if reach: print(reach)
     print(f"report: {run.report()}", f"trials: {run.folder/'trials.csv'}", sep="\n")
 
 # %% ../nbs/51_app.ipynb #deffe5f7

@@ -12,7 +12,8 @@ from pathlib import Path
 import pandas as pd
 
 from .redact import redact
-from .compare import REFERENCE, SETTING, at, in_words, settings, worded
+from .budgets import area
+from .compare import REFERENCE, SETTING, at, in_words, points, settings, worded
 from .data import png
 from .features import feature_distances
 from .figures import accuracy_figure, curve_figure, curves, difference_figure, entered
@@ -83,13 +84,11 @@ _try_features = ("With so few pictures, try logistic regression on the features 
 def _notes(run, trials, comparison): # yields sentences
     "What the verdicts rest on"
     config, left_out = run.config, comparison.left_out
+    yield f"{comparison.scope()}."
     yield _about_trials(run, trials)
     if config.get("grown"):
         yield (f"This run began with {config['grown'][0]} replicates and was given more later. If that was decided "
                "after looking at the result, its p-values are too small.")
-    if config["per_class"] is None:
-        yield ("Every replicate trains on the same real pictures, so the intervals do not know what others to train on "
-               "would have given.")
     if left_out:
         pairs = [f"{arm}, replicate {joined(replicates)}" for arm, replicates in left_out.items()]
         yield f"Left out, because one side of the pair is missing: {joined(pairs, between='; ')}."
@@ -132,6 +131,7 @@ def _verdict_list(comparison):
 def _head(run, trials, comparison):
     "Verdicts, and what they rest on"
     parts = [_as_published(trials)] if run.config.get("as_published") else []
+    parts += [_paragraph(f"Look at this first: {said}.") for said in comparison.progress()]
     parts.append(_verdict_list(comparison))
     found = settings(comparison)
     if found[-1]:
@@ -174,13 +174,24 @@ def _worth_a_curve(trials, comparison): # yields budget, per_class, share
     lines, _ = curves(trials, comparison, "share")
     if any(len(points) > 2 for points in lines.values()): yield "share"
 
-def _curve_sections(trials, comparison): # yields one section, or none
+def _areas(run, trials, comparison): # yields one paragraph, or none
+    "Each arm's effect over all budgets as one number"
+    setting = {k: v for k, v in settings(comparison)[-1].items() if k == "per_class"}
+    predictions = run.known_predictions
+    seen = None if predictions is None else at(predictions, setting)
+    found = area(at(trials, setting), seen, comparison.baseline)
+    said = [f"{row.arm} {points(row.area)} points ({points(row.area_low)} to {points(row.area_high)})"
+            for row in found.itertuples() if row.arm != REFERENCE]
+    if said: yield _paragraph(f"Mean difference to {comparison.baseline} over the whole course of the training, on the "
+                              f"logarithmic axis, with 95 % intervals that are not corrected: {joined(said)}.")
+
+def _curve_sections(run, trials, comparison): # yields one section, or none
     over = list(_worth_a_curve(trials, comparison))
     if not over: return
     said = "Held-out accuracy and difference to the baseline over"
     figures = [_inside(curve_figure(trials, x, comparison), f"{said} {x}") for x in over]
     yield _section("Curves", _paragraph("Held-out accuracy and the paired difference to the baseline, means with 95 % "
-        "intervals; what is not on the axis is at its last setting."), *figures)
+        "intervals; what is not on the axis is at its last setting."), *_areas(run, trials, comparison), *figures)
 
 # %% ../nbs/46_report.ipynb #a779e59f
 _read_distances = ("MMD² and CKA between features of the same test pictures, within a replicate (same) or across "
@@ -283,7 +294,7 @@ def report(
     trials, comparison = run.trials, run.compare(margin, baseline, declared, metric)
     drawn = run.compare(margin, baseline, declared, "accuracy") if comparison.metrics else comparison
     parts = [_head(run, trials, comparison), _comparison_section(trials, comparison, drawn),
-        *_curve_sections(trials, drawn), *_insight_sections(run, trials), *_record_sections(run, trials)]
+        *_curve_sections(run, trials, drawn), *_insight_sections(run, trials), *_record_sections(run, trials)]
     title = f"Did the synthetic pictures help? {run.name}".strip()
     comparison.save(run.out/"comparison.csv")
     return write_atomic(run.out/"report.html", _whole_page(title, *parts).encode())

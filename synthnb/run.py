@@ -173,7 +173,7 @@ def predictions(self: Run) -> pd.DataFrame:
     return pd.concat(tables, ignore_index=True) if tables else empty
 
 @patch(as_prop=True)
-def _known_predictions(self: Run):
+def known_predictions(self: Run):
     "The predictions, or None where they were not copied"
     try: return self.predictions
     except NotFound: return None
@@ -299,7 +299,7 @@ def compare(self: Run,
     if not foreseen and declared is None: counted = []
     asked = baseline or self.baseline, margin, counted, self.unit, before, self.overlap(baseline)
     metrics = known if foreseen else wanted
-    looks, trials, predictions = looks_of(config), self.trials, self._known_predictions
+    looks, trials, predictions = looks_of(config), self.trials, self.known_predictions
     if looks is None: found = compare_trials(trials, predictions, *asked, metric=metrics)
     else: found = _compare_at(looks, trials, predictions, metrics, *asked)
     return found[found.metric.isin(wanted)].reset_index(drop=True) if foreseen and "metric" in found else found

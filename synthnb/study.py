@@ -90,8 +90,8 @@ def held_out(
     return images.part("train").apart(images.part("test")), images.part("test")
 
 # %% ../nbs/50_study.ipynb #61f262a2
-_usual_of_digits = dict(per_class=20, steps=150, size=32, flip=False)
-_usual_of_photos = dict(per_class=None, steps=900, size=128, flip=True)
+_usual_of_digits = dict(per_class=20, steps=[150, 300, 600, 800], size=32, flip=False)
+_usual_of_photos = dict(per_class=None, steps=[300, 900, 2700], size=128, flip=True)
 
 def _usual(data, given):
     "Replace what was not given by what is usual for the data"
@@ -99,10 +99,11 @@ def _usual(data, given):
     return {k: usual[k] if v is None else v for k, v in given.items()}
 
 # %% ../nbs/50_study.ipynb #a0d1199a
-def _length(data, steps, epochs, seconds) -> dict: # steps, epochs or seconds
-    "Tell what a training is measured in"
+def _length(data, steps, epochs, seconds, at_once=False) -> dict: # steps, epochs or seconds
+    "Tell what a training is measured in; `at_once` at one budget only, if that is left open: the study's 900 steps"
     given = {k: v for k, v in dict(steps=steps, epochs=epochs, seconds=seconds).items() if v is not None}
     if len(given) > 1: raise BadSetting(f"a training is measured in {' or in '.join(given)}; give one of them")
+    if not given and at_once: return dict(steps=900)
     return given or _usual(data, dict(steps=None))
 
 # %% ../nbs/50_study.ipynb #3847d744
@@ -122,7 +123,7 @@ def study(
     n: int | list[int] = 3, # variations, and stylized copies, of each real picture
     share: float | list[float] = None, # synthetic part of each batch, 0..1; None: as the counts are
     replicates: int = 8, # repetitions with other weights, orders and, with per_class, other real pictures
-    steps: int | list[int] = None, # training steps of a trial; None: 150 for digits, 900 for anything else
+    steps: int | list[int] = None, # steps at which a training is measured; None: up to 800 for digits, 2,700 for others
     epochs: float | list[float] = None, # in place of steps: passes over all pictures of an arm
     seconds: float | list[float] = None, # in place of steps: time of training
     size: int = None, # side of the squares, pixels; None: 32 for digits, 128 for anything else
@@ -143,7 +144,7 @@ def study(
     "Make the study's experiment on a data set; where a setting is a list, each of its values is tried"
     given = not_usual(locals())
     look = _usual(data, dict(per_class=per_class, size=size, flip=flip))
-    length = _length(data, steps, epochs, seconds)
+    length = _length(data, steps, epochs, seconds, at_once=bool(patience or as_published))
     maker = make_generator(generator, **(options or {}))
     chosen = named_arms(as_list(arms), maker, as_list(n), as_list(share), more)
     images = load(data, strict=True)

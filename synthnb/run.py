@@ -75,7 +75,7 @@ def name(self: Run) -> str:
     "Name of the data"
     return self.config.get("name", "")
 
-# %% ../nbs/40_run.ipynb #c384d6cf
+# %% ../nbs/40_run.ipynb #84d08e09
 @patch(as_prop=True)
 def labels(self: Run) -> list:
     "Class names, in the order of the probabilities"
@@ -206,6 +206,17 @@ def manifest(self: Run) -> pd.DataFrame:
     held = held.assign(replicate=-1, per_class=np.nan, arms="", part="test", path="test/" + held.path)
     return pd.concat([held, *(self._replicate_table(*at) for at in made)], ignore_index=True)
 
+# %% ../nbs/40_run.ipynb #85af80fc
+@patch
+def overlap(self: Run,
+    arm: str = None # whose real pictures count; None: the baseline's
+) -> pd.DataFrame: # one row a per_class, see `draws.overlap`; None where the manifest was not copied
+    "Measure what draws of real pictures have in common"
+    try: manifest = self.manifest
+    except NotFound: return None
+    draws = {r: self.layout.draw(r) for r in range(self.layout.replicates)}
+    return overlap_of(manifest, draws, self.config.get("real_n"), arm or self.baseline)
+
 # %% ../nbs/40_run.ipynb #107765a0
 @patch
 def setting(self: Run, per_class: int = None, budget: float = None) -> tuple: # (per_class, budget)
@@ -259,16 +270,6 @@ def _known_predictions(self: Run):
     "The predictions, or None where they were not copied"
     try: return self.predictions
     except NotFound: return None
-
-@patch
-def overlap(self: Run,
-    arm: str = None # whose real pictures count; None: the baseline's
-) -> pd.DataFrame: # one row a per_class, see `draws.overlap`; None where the manifest was not copied
-    "Measure what draws of real pictures have in common"
-    try: manifest = self.manifest
-    except NotFound: return None
-    draws = {r: self.layout.draw(r) for r in range(self.layout.replicates)}
-    return overlap_of(manifest, draws, self.config.get("real_n"), arm or self.baseline)
 
 @patch
 def compare(self: Run, 

@@ -57,8 +57,9 @@ def _refuse_others(predictions, replicate, first):
     "Raise for a replicate that was measured on other pictures than the first"
     here, there = [set(predictions.path[predictions.replicate == r]) for r in (replicate, first)]
     off = sorted(here ^ there)
-    raise BadSetting(f"replicate {replicate} was measured on {plural(len(here), 'held-out picture')}, replicate {first} "
-                     f"on {len(there):,}, and {plural(len(off), 'picture')} in one of them only, such as {off[0]}; "
+    raise BadSetting(f"replicate {replicate} was measured on {plural(len(here), 'held-out picture')}, replicate "
+                     f"{first} on {len(there):,}, and {plural(len(off), 'picture')} in one of them only, such as "
+                     f"{off[0]}; "
                      "compare replicates that were measured on the same pictures")
 
 # %% ../nbs/42a_groups.ipynb #09af3136
@@ -92,8 +93,8 @@ def by_group(
     names = names.fillna("").astype(str)
     names = names.where(names != "", names.index)
     if names.nunique() < 2 <= len(names):
-        raise BadSetting(f"all {len(names):,} held-out pictures are of one group, {names.iat[0]!r}, so they say nothing "
-                         "of others; name smaller groups, or leave out the column group to take the pictures as they are")
+        raise BadSetting(f"all {len(names):,} held-out pictures are of one group, {names.iat[0]!r}, so they say "
+                         "nothing of others; name smaller groups, or leave out the column group")
     if names.is_unique: return right
     columns = names.drop_duplicates().to_numpy()
     return pd.DataFrame(over_groups(right.to_numpy(), names.to_numpy()), index=right.index, columns=columns)

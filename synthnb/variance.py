@@ -63,11 +63,11 @@ def _pooled(variances, freedom):
             blocks.append([(a * m + b * n) / (m + n), m + n, i + j])
     return np.concatenate([np.full(count, value) for value, _, count in blocks])
 
-# %% ../nbs/43a_variance.ipynb #e0b1d073
+# %% ../nbs/43a_variance.ipynb #af9da6e1
 def components(
     differences: np.ndarray, # [replicates]
     parts: dict # from `parts_of`
-) -> pd.DataFrame: # one row a part: number of units, variance of one unit, its 95 % interval, part of the mean's variance
+) -> pd.DataFrame: # one row a part: number of units, variance of one and its 95 % interval, part of the mean's
     "Estimate how much each part moves a difference"
     table = nested(differences, parts)
     if not table.freedom.iat[0]: raise BadSetting("one unit has no variance; it takes two replicates")
@@ -84,7 +84,7 @@ def components(
         rows.append(dict(part=name, number=units, variance=size, low=low, high=high, of_mean=size / units))
     return pd.DataFrame(rows)
 
-# %% ../nbs/43a_variance.ipynb #23844ab1
+# %% ../nbs/43a_variance.ipynb #c74ae4f3
 def _of_pictures(by_picture):
     "The held-out pictures' part"
     replicates, pictures = by_picture.shape
@@ -97,9 +97,8 @@ def _of_pictures(by_picture):
 
 def _of_pool(first, overlap, pool):
     "What all draws have in common, as a part: it has the draw's size and the pool's number"
-    factor = overlap / (1 - overlap)
-    return dict(part="pool of real pictures", number=pool, variance=first["variance"] / (1 - overlap),
-                low=first["low"] / (1 - overlap), high=first["high"] / (1 - overlap), of_mean=factor * first["variance"])
+    whole = {name: first[name] / (1 - overlap) for name in ("variance", "low", "high")}
+    return dict(part="pool of real pictures", number=pool) | whole | dict(of_mean=overlap * whole["variance"])
 
 # %% ../nbs/43a_variance.ipynb #7aa0b407
 def _if_doubled(table, name, overlap):

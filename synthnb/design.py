@@ -52,8 +52,8 @@ def _repeats_of(repeats, replicates) -> tuple: # generations of each draw, train
     "Check how many replicates share a draw"
     several = tuple(repeats) if isinstance(repeats, (list, tuple)) else (repeats, 1)
     if len(several) != 2 or not all(isinstance(n, (int, np.integer)) and n >= 1 for n in several):
-        raise BadSetting(f"repeats={repeats!r}: give the number of replicates that share a draw, or a pair: generations "
-                         "of each draw, and trainings of each generation")
+        raise BadSetting(f"repeats={repeats!r}: give the number of replicates that share a draw, or a pair: "
+                         "generations of each draw, and trainings of each generation")
     each = int(several[0] * several[1])
     if replicates % each:
         raise BadSetting(f"replicates={replicates} cannot be dealt to draws of {each} (repeats={repeats!r}); "

@@ -78,7 +78,7 @@ def name(self: Run) -> str:
     "Name of the data"
     return self.config.get("name", "")
 
-# %% ../nbs/40_run.ipynb #c384d6cf
+# %% ../nbs/40_run.ipynb #84d08e09
 @patch(as_prop=True)
 def labels(self: Run) -> list:
     "Class names, in the order of the probabilities"
@@ -217,6 +217,17 @@ def manifest(self: Run) -> pd.DataFrame:
     held = held.assign(replicate=-1, per_class=np.nan, arms="", part="test", path="test/" + held.path)
     return pd.concat([held, *(self._replicate_table(*at) for at in made)], ignore_index=True)
 
+# %% ../nbs/40_run.ipynb #85af80fc
+@patch
+def overlap(self: Run,
+    arm: str = None # whose real pictures count; None: the baseline's
+) -> pd.DataFrame: # one row a per_class, see `draws.overlap`; None where the manifest was not copied
+    "Measure what draws of real pictures have in common"
+    try: manifest = self.manifest
+    except NotFound: return None
+    draws = {r: self.layout.draw(r) for r in range(self.layout.replicates)}
+    return overlap_of(manifest, draws, self.config.get("real_n"), arm or self.baseline)
+
 # %% ../nbs/40_run.ipynb #107765a0
 @patch
 def setting(self: Run, per_class: int = None, budget: float = None) -> tuple: # (per_class, budget)
@@ -271,16 +282,6 @@ def _compare_at(looks, trials, predictions, metrics, *asked) -> Comparison:
     trials, predictions = [t if t is None else t[t.replicate < replicates] for t in (trials, predictions)]
     found = compare_trials(trials, predictions, *asked, alpha=level, metric=metrics)
     return Comparison.of(found, replace(found.facts, looks=list(looks.replicates), look=which))
-
-@patch
-def overlap(self: Run,
-    arm: str = None # whose real pictures count; None: the baseline's
-) -> pd.DataFrame: # one row a per_class, see `draws.overlap`; None where the manifest was not copied
-    "Measure what draws of real pictures have in common"
-    try: manifest = self.manifest
-    except NotFound: return None
-    draws = {r: self.layout.draw(r) for r in range(self.layout.replicates)}
-    return overlap_of(manifest, draws, self.config.get("real_n"), arm or self.baseline)
 
 @patch
 def compare(self: Run, 

@@ -55,6 +55,7 @@ def between(
     "Estimate how much true effects differ between data sets: as a standard deviation, and as a share of what is seen"
     from scipy import stats
     e, v = _checked_effects(effects, errors)
+    if not 0 < level < 1: raise BadSetting(f"level={level}: give a chance, such as 0.95")
     names = ["tau", "tau_low", "tau_high", "i2", "i2_low", "i2_high"]
     k, w = len(e), 1 / v
     if k < 3: return dict.fromkeys(names, np.nan)
@@ -159,6 +160,7 @@ def mean_ranks(
     "Rank arms on each data set, and test whether their mean ranks differ"
     from scipy import stats
     n, k = scores.shape
+    if scores.isna().any(axis=None): raise BadSetting("a data set lacks an arm: leave one of the two out")
     if n < 2 or k < 3:
         raise BadSetting(f"{plural(n, 'data set')} and {plural(k, 'arm')}: ranks take two data sets and three arms")
     ranks = scores.rank(axis=1, ascending=False)
@@ -222,7 +224,8 @@ def _over_data_sets(row, margin):
     start = f"{row.arm}: {worded(row.verdict, margin)}"
     if row.data_sets < 3: return f"{start} ({points(row.difference)} points over {n}; an interval takes three)"
     least = 2. ** (1 - row.data_sets)
-    ranks = f"signed ranks p = {row.p_ranks:.3f}" + (f", which cannot go below {least:.3f}" if least > .05 else "")
+    ranks = "ranks say nothing" if np.isnan(row.p_ranks) else f"signed ranks p = {row.p_ranks:.3f}"
+    if least > .05: ranks += f", which cannot go below {least:.3f}"
     low, high, first, last = map(points, row[["difference_low", "difference_high", "next_low", "next_high"]])
     return (f"{start} on average over {n} ({points(row.difference)} points, 95 % interval {low} to {high}); "
             f"the next data set: {first} to {last}; {ranks}")

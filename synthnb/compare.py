@@ -203,9 +203,9 @@ def _over_draws_too(row, table, known, level=.95):
 
 # %% ../nbs/43_compare.ipynb #98b60e62
 def _by_metric(table, known, seen, metric):
-    "Put a metric's values in place of accuracies, by trial and by picture"
+    "Put a metric's values in place of accuracies, by trial and by group of pictures"
     values, by_picture = measured(table, seen, metric)
-    return values, replace(known, right=None if by_picture is None else by_group(by_picture, seen))
+    return values, replace(known, right=by_picture)
 
 def _compare_all(trials, predictions, baseline, shared=None, level=.95, metric=None):
     "Compare all arms in all settings that have the baseline; by accuracy, or by another metric"

@@ -54,8 +54,8 @@ def _recall_of(labels, probabilities, class_names, of):
     own = labels == list(class_names).index(of)
     if not own.any(): return np.full(len(labels), np.nan)
     right = probabilities.argmax(1) == labels
-    value = right[own].mean()
-    return value + own / own.mean() * (right - value)
+    value, one_less = right[own].mean(), max(own.sum() - 1, 1)
+    return value + own * (len(labels) / one_less) * (right - value)
 
 def _balanced_accuracy(labels, probabilities, class_names):
     there = [class_names[i] for i in np.unique(labels)]
@@ -179,6 +179,12 @@ def _answers_of(predictions, metric): # yields ((arm, replicate), paths or None,
         yield key, paths, _Answers(_numbered(rows.label, names), p, names, of)
 
 # %% ../nbs/43b_metrics.ipynb #a5c64e12
+def _families(known): # from a table with the index path
+    "The family of each picture: its group, or itself where it has none; None where no groups are known"
+    if "group" not in known: return None
+    names = known.group.fillna("").astype(str)
+    return names.where(names != "", names.index)
+
 def _by_family(numbers, families):
     "One number a family, with the same mean"
     value = numbers.mean()
@@ -200,11 +206,10 @@ def by_trial(
     metric # see `as_metric`
 ) -> tuple: # values, one row a replicate and one column an arm; and one row a trial and column a picture, or None
     "Measure every trial, and say what each held-out picture contributes"
-    metric, values, table = as_metric(metric), {}, {}
-    families = None
+    metric, values, table, families = as_metric(metric), {}, {}, None
     if "path" in predictions:
         known = predictions.drop_duplicates("path").sort_values("path").set_index("path")
-        families = known.group if "group" in known else None
+        families = _families(known)
         group = _groups(known.index, families)
     for key, paths, answers in _answers_of(predictions, metric):
         if paths is None: values[key] = answers.call(metric).mean()

@@ -145,7 +145,8 @@ def _explained(comparison):
     "How to read the table of the comparison"
     over = "replicates and held-out pictures" if comparison.pictures else "replicates, on these held-out pictures"
     before = ", declared before the run" if comparison.beforehand else ""
-    same = worded("equivalent", comparison.margin).capitalize()
+    units = {about["unit"] for about in comparison.metrics.values()} or {"points"}
+    same = worded("equivalent", comparison.margin, max(units)).capitalize()
     what = joined(comparison.metrics) if comparison.metrics else "Accuracy"
     return (f"{what} on held-out real pictures, mean and 95 % interval over {over}; the difference to "
             f"{comparison.baseline} is paired by replicate. p is the larger of two: of the sign-flip test over "

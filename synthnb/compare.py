@@ -266,8 +266,9 @@ def _judged(compared, baseline, margin, declared, alpha=.05):
     arms, count = [compared[i] for i in inside], len(inside) + absent
     p_holm, p_equivalent, correction = _corrected_both(arms, table.p[inside], margin, absent)
     table.loc[inside, "p_holm"], table.loc[inside, "p_equivalent"] = p_holm, p_equivalent
+    joint = correction.startswith("step-down")
     for i, arm in zip(inside, arms):
-        seen = foreseen(arm.differences, arm.by_picture, count, margin)
+        seen = foreseen(arm.differences, arm.by_picture, count, margin, joint)
         table.loc[i, list(seen)] = list(seen.values())
     words = [_word(row, i in inside, baseline, margin, alpha) for i, row in table.iterrows()]
     return table.assign(verdict=words), count, correction

@@ -73,7 +73,8 @@ def foreseen(
     differences: np.ndarray, # [replicates]: arm minus baseline
     by_picture: np.ndarray, # [replicates, pictures]; None: not known
     comparisons: int, # that share the chance of being wrong
-    margin: float # 0.01 is one point
+    margin: float, # 0.01 is one point
+    joint: bool = False # whether the comparisons are tested jointly
 ) -> dict: # detectable, needed, both with _low and _high, and needed_none
     "Tell what a design like this could have seen, and the replicates that the next one takes"
     names = [f"{name}{end}" for name in ("detectable", "needed") for end in ("", "_low", "_high")] + ["needed_none"]
@@ -81,8 +82,8 @@ def foreseen(
     if len(d) < 3 or np.isnan(standard_error(d)[0]): return dict.fromkeys(names, np.nan)
     sd, pictures = float(d.std(ddof=1)), 0. if by_picture is None else float(over_pictures(by_picture))**.5
     def error(s): return np.sqrt(s**2 / len(d) + pictures**2)
-    def takes(s): return float(replicates_needed(margin or .01, s, comparisons, pictures=pictures))
-    seen, ends = smallest_effect(len(d), sd, comparisons, pictures), sd_range(sd, len(d))
+    def takes(s): return float(replicates_needed(margin or .01, s, comparisons, .8, pictures, joint))
+    seen, ends = smallest_effect(len(d), sd, comparisons, pictures, .8, joint), sd_range(sd, len(d))
     none = float(replicates_for_none(margin, sd, comparisons, pictures=pictures)) if margin else np.inf
     return dict(zip(names, [seen, *(seen * error(s) / error(sd) for s in ends), takes(sd), *map(takes, ends), none]))
 

@@ -190,7 +190,7 @@ def _joint_freedom(a, b, n):
     "Degrees of freedom of the variance a + b, where n replicates estimate a, and b is known"
     return (a + b)**2 / a**2 * (n - 1)
 
-def _counted_power(effect, n, sd, alpha, pictures):
+def _counted_power(effect, n, sd, alpha, pictures, signs):
     "Share of 4,000 simulated experiments that see the effect"
     from scipy import stats
     rng, b = np.random.default_rng(0), pictures**2
@@ -198,7 +198,7 @@ def _counted_power(effect, n, sd, alpha, pictures):
     mean, a = d.mean(1), d.var(1, ddof=1) / n
     student = 2 * stats.t.sf(np.abs(mean) / np.sqrt(a + b), _joint_freedom(a, b, n))
     possible = (mean > 0) & (student < alpha)
-    return float((sign_flip(d[possible] / sd) < alpha).sum() / len(d))
+    return float((sign_flip(d[possible] / sd) < signs).sum() / len(d))
 
 # %% ../nbs/42_stats.ipynb #a805de9b
 def _check_design(replicates, sd, arms, pictures):
@@ -216,16 +216,19 @@ def power_of(
     replicates: int,
     sd: float, # standard deviation of the paired differences
     arms: int = 1, # compared with the baseline
-    pictures: float = 0. # the held-out pictures' part of the standard error
+    pictures: float = 0., # the held-out pictures' part of the standard error
+    joint: bool = False # whether the arms are tested jointly, so that the least p of the signs is the same for all
 ) -> float:
     "Give the chance that an experiment sees an effect"
     from statsmodels.stats.power import ttest_power
     _check_design(replicates, sd, arms, pictures)
     if not np.isfinite(effect): raise BadSetting(f"effect={effect}: give a number, such as 0.03 for three points")
     n, b, flips = replicates, pictures**2, 2 ** (replicates - 1)
-    level = flips // (20 * arms) / flips # the largest p below 0.05 / arms that the signs can reach
+    signs = 1 if joint else arms
+    level = flips // (20 * signs) / flips # the largest p below 0.05 / signs that the signs can reach
     if not level: return 0.
-    if n <= 10: return _counted_power(abs(effect), n, sd, .05 / arms, pictures)
+    if n <= 10: return _counted_power(abs(effect), n, sd, .05 / arms, pictures, .05 / signs)
+    level = min(level, .05 / arms)
     freedom = _joint_freedom(sd**2 / n, b, n)
     return float(ttest_power(abs(effect) / np.sqrt(sd**2 + n * b), n, level / 2, df=freedom, alternative="larger"))
 
@@ -238,14 +241,15 @@ def smallest_effect(
     sd: float, # standard deviation of the paired differences
     arms: int = 1, # compared with the baseline
     pictures: float = 0., # the held-out pictures' part of the standard error
-    power: float = .8 # chance to see the effect
+    power: float = .8, # chance to see the effect
+    joint: bool = False # see `power_of`
 ) -> float: # NaN: none at all
     "Find the smallest true difference that a design sees"
     from scipy.optimize import brentq
     _check_power(power)
     _check_design(replicates, sd, arms, pictures)
     error = float(np.sqrt(sd**2 / replicates + pictures**2))
-    def beyond(errors): return power_of(errors * error, replicates, sd, arms, pictures) - power
+    def beyond(errors): return power_of(errors * error, replicates, sd, arms, pictures, joint) - power
     return brentq(beyond, 0, 30, xtol=.01) * error if beyond(30) > 0 else np.nan
 
 # %% ../nbs/42_stats.ipynb #920b0244
@@ -254,7 +258,8 @@ def replicates_needed(
     sd: float, # standard deviation of the paired differences
     arms: int = 1, # compared with the baseline
     power: float = .8, # chance to see the effect
-    pictures: float = 0. # the held-out pictures' part of the standard error
+    pictures: float = 0., # the held-out pictures' part of the standard error
+    joint: bool = False # see `power_of`
 ) -> float: # inf: more than 10,000
     "Find how many replicates it takes to see an effect"
     _check_power(power)
@@ -262,5 +267,5 @@ def replicates_needed(
     if not effect:
         raise BadSetting("effect=0 cannot be seen with any number of replicates; "
                          "give the smallest that matters, such as 0.01 for one point")
-    found = 2 + bisect_left(range(2, 10_001), power, key=lambda n: power_of(effect, n, sd, arms, pictures))
+    found = 2 + bisect_left(range(2, 10_001), power, key=lambda n: power_of(effect, n, sd, arms, pictures, joint))
     return found if found <= 10_000 else np.inf

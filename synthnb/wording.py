@@ -229,14 +229,17 @@ def _reach_of(arms, facts, said):
     pairs = int(arms.pairs.min()) if len(arms) else 0
     first = "The smallest difference that this design could have seen, four times in five: "
     if arms.detectable.notna().any(): words = first + _seen_of(arms, said)
-    else: words = too_few(pairs, facts.family).replace("too few", "Too few", 1)
+    else:
+        few = too_few(pairs, facts.family, joint=not facts.left_out)
+        words = few.replace("too few", "Too few", 1)
     undecided = arms[~arms.verdict.isin(DECIDED)]
     needed = undecided.needed.dropna()
     if not len(needed): return words
     ranging = _ranging(undecided[np.isfinite(undecided.needed)], "needed", "{:.0f}")
     takes = _takes(needed, any(c in arms for c in SETTING), ranging)
     none = _takes_none(undecided, facts.margin, said)
-    return f"{words}; to see {said.amount(facts.margin or .01)} takes {takes}{none}"
+    takes = f"to see {said.amount(facts.margin or .01)} takes {takes}{none}"
+    return f"{words}; {takes}" if words else takes.replace("to see", "To see", 1)
 
 
 # %% ../nbs/49c_wording.ipynb #7fb696b7

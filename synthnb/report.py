@@ -175,7 +175,7 @@ def _worth_a_curve(trials, comparison): # yields budget, per_class, share
     lines, _ = curves(trials, comparison, "share")
     if any(len(points) > 2 for points in lines.values()): yield "share"
 
-def _areas(run, trials, comparison): # yields one paragraph, or none
+def _areas_in_words(run, trials, comparison): # yields one paragraph, or none
     "Each arm's effect over all budgets as one number"
     setting = {k: v for k, v in settings(comparison)[-1].items() if k == "per_class"}
     predictions = run.known_predictions
@@ -192,7 +192,7 @@ def _curve_sections(run, trials, comparison): # yields one section, or none
     said = "Held-out accuracy and difference to the baseline over"
     figures = [_inside(curve_figure(trials, x, comparison), f"{said} {x}") for x in over]
     yield _section("Curves", _paragraph("Held-out accuracy and the paired difference to the baseline, means with 95 % "
-        "intervals; what is not on the axis is at its last setting."), *_areas(run, trials, comparison), *figures)
+        "intervals; what is not on the axis is at its last setting."), *_areas_in_words(run, trials, comparison), *figures)
 
 # %% ../nbs/46_report.ipynb #a779e59f
 _read_distances = ("MMD² and CKA between features of the same test pictures, within a replicate (same) or across "

@@ -125,7 +125,7 @@ def _ahead(differences):
 # %% ../nbs/42_stats.ipynb #970324b5
 def paired(
     differences: np.ndarray, # [..., replicates]: arm minus baseline
-    right: np.ndarray = None, # [..., replicates, pictures]: 1 where only the arm is right, −1 where only the baseline is
+    right: np.ndarray = None, # [..., replicates, pictures]: 1 where only the arm is right, −1 where only the baseline
     level: float = .95 # chance that the interval holds the true difference
 ) -> dict: # difference, difference_low, difference_high, p, p_flip, p_better
     "Tell what is known of an arm's difference to the baseline"

@@ -290,7 +290,9 @@ def _low_to_high(low, high, shows):
 def _progress_columns(c) -> dict:
     "How many trainings began, and whether they were still rising, where it is known"
     table = {}
-    if "began" in c: table["began"] = ["" if pd.isna(b) else f"{b:.0f} of {n:.0f}" for b, n in zip(c.began, c.trainings)]
+    if "began" in c:
+        pairs = zip(c.began, c.trainings)
+        table["began"] = ["" if pd.isna(began) else f"{began:.0f} of {n:.0f}" for began, n in pairs]
     if "rising" in c: table["still rising"] = ["" if pd.isna(r) else "yes" if r else "no" for r in c.rising]
     return table
 
@@ -305,13 +307,14 @@ def readable(
     for k in SETTING:
         head = "real pictures of each class" if k == "per_class" else facts.unit
         if k in c: table[head] = ["all" if np.isnan(v) else f"{v:,.10g}" for v in c[k]]
+    interval_name = _interval_name(facts.alpha)
     return pd.DataFrame(table | {
         "arm": c.arm, **_progress_columns(c),
         "verdict": [worded(v, facts.margin, s.unit) for v, s in zip(c.verdict, said)],
         value: [s.level(x) for s, x in zip(said, c["mean"])],
-        _interval_name(facts.alpha): _low_to_high(c.low, c.high, [s.level for s in said]),
+        interval_name: _low_to_high(c.low, c.high, [s.level for s in said]),
         change: ["" if np.isnan(x) else s.change(x) for s, x in zip(said, c.difference)],
-        f"its {_interval_name(facts.alpha)}": _low_to_high(c.difference_low, c.difference_high, [s.change for s in said]),
+        f"its {interval_name}": _low_to_high(c.difference_low, c.difference_high, [s.change for s in said]),
         "p, corrected": _or_blank(c.p_holm, lambda p: "<0.0001" if p < 1e-4 else f"{p:.4f}"),
         "ahead next time, %": _or_blank(100 * c.p_better, "{:.0f}".format),
         "pairs": _or_blank(c.pairs, "{:.0f}".format)})

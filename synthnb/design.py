@@ -292,7 +292,7 @@ def _one_or_several(values): return values if len(values) > 1 else values[0]
 @patch
 def config(self: Design, real: ImageSet, test: ImageSet) -> dict: # JSON-able
     "Describe the design and its pictures as the run's configuration"
-    recipe = self.recipe
+    recipe, metric = self.recipe, {} if self.metric is None else dict(metric=self.metric) # only what was asked
     arms = [dict(vars(arm), makers=[described(*pair) for pair in arm.makers]) for arm in self.arms]
     budgets = dict(steps=None, epochs=None, seconds=None) | {self.unit: _one_or_several(self.budgets)}
     pictures = dict(labels=real.labels, real=real.digest, real_n=len(real), test=test.digest, test_n=len(test))
@@ -301,4 +301,4 @@ def config(self: Design, real: ImageSet, test: ImageSet) -> dict: # JSON-able
         arms=arms, per_class=_one_or_several(self.numbers), replicates=self.replicates, unit=self.unit, **budgets,
         batch=recipe.batch, size=recipe.size, shear=recipe.shear, zoom=recipe.zoom, flip=recipe.flip,
         validation=self.validation, patience=recipe.patience, as_published=recipe.as_published,
-        seed=self.seed, declared=self.declared, margin=self.margin, metric=self.metric)
+        seed=self.seed, declared=self.declared, margin=self.margin, **metric)

@@ -191,8 +191,9 @@ def _curve_sections(run, trials, comparison): # yields one section, or none
     if not over: return
     said = "Held-out accuracy and difference to the baseline over"
     figures = [_inside(curve_figure(trials, x, comparison), f"{said} {x}") for x in over]
-    yield _section("Curves", _paragraph("Held-out accuracy and the paired difference to the baseline, means with 95 % "
-        "intervals; what is not on the axis is at its last setting."), *_areas_in_words(run, trials, comparison), *figures)
+    read = _paragraph("Held-out accuracy and the paired difference to the baseline, means with 95 % intervals; what is "
+                      "not on the axis is at its last setting.")
+    yield _section("Curves", read, *_areas_in_words(run, trials, comparison), *figures)
 
 # %% ../nbs/46_report.ipynb #a779e59f
 _read_distances = ("MMD² and CKA between features of the same test pictures, within a replicate (same) or across "

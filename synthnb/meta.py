@@ -131,6 +131,7 @@ def _refuse_shared(runs):
 # %% ../nbs/49a_meta.ipynb #3a24911e
 def _rows_of(data_set, comparison, setting):
     "One row an arm: its difference and standard error on this data set"
+    from scipy import stats
     rows = at(comparison, setting or {})
     if not len(rows): raise NotFound(f"{data_set!r} has no setting {setting}; it has {settings(comparison)}")
     last, named = rows.last(), in_words(settings(rows)[-1], comparison.unit)
@@ -140,7 +141,7 @@ def _rows_of(data_set, comparison, setting):
         raise BadSetting(f"{data_set!r} has no interval for {arm!r}: give it more replicates, or leave it out of the "
                          "runs")
     columns = ["arm", "difference", "difference_low", "difference_high", "verdict", "pairs", "mean"]
-    error = (rows.difference_high - rows.difference_low) / (2 * 1.959964)
+    error = (rows.difference_high - rows.difference_low) / (2 * stats.t.ppf(.975, rows.pairs - 1))
     return rows[columns].assign(data_set=data_set, error=error, baseline=base.iat[0], setting=named)
 
 # %% ../nbs/49a_meta.ipynb #e4453e27
@@ -271,14 +272,14 @@ def _draw_average(ax, y, average):
     middle, low, high, first, last = (100 * average[k] for k in columns)
     if np.isnan(low): return ax.plot(middle, y, "D", color="#b3261e", ms=7)
     ax.plot([first, last], [y + 1, y + 1], color="#b3261e", lw=1.6, alpha=.7)
-    ax.fill([low, middle, high, middle], [y, y - .28, y, y + .28], color="#b3261e")
+    ax.fill([low, middle, high, middle], [y, y - .28, y, y + .28], color="#b3261e", zorder=3)
 
 # %% ../nbs/49a_meta.ipynb #fd9e6f6b
 def _axes_of_forest(ax, names, found):
     "Names, the margin and the zero line"
     n, margin = len(names), 100 * found.margin
-    ax.axvspan(-margin, margin, color="#1f5fa8", alpha=.12, lw=0)
-    ax.axvline(0, color="black", lw=1)
+    ax.axvspan(-margin, margin, color="#1f5fa8", alpha=.12, lw=0, zorder=0)
+    ax.axvline(0, color="black", lw=1, zorder=1)
     ax.axhline(n - .4, color="#9aa5b1", lw=.8)
     ax.set_yticks([*range(n), n + .2, n + 1.2], [*map(tag, names), "average", "next data set"], fontsize=8)
     ax.set_ylim(n + 1.7, -.6)

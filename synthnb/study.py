@@ -90,8 +90,8 @@ def held_out(
     return images.part("train").apart(images.part("test")), images.part("test")
 
 # %% ../nbs/50_study.ipynb #61f262a2
-_usual_of_digits = dict(per_class=20, steps=[150, 300, 600, 800], size=32, flip=False)
-_usual_of_photos = dict(per_class=None, steps=[300, 900, 2700], size=128, flip=True)
+_usual_of_digits = dict(per_class=20, steps=[150, 300], size=32, flip=False)
+_usual_of_photos = dict(per_class=None, steps=[300, 900], size=128, flip=True)
 
 def _usual(data, given):
     "Replace what was not given by what is usual for the data"
@@ -123,7 +123,7 @@ def study(
     n: int | list[int] = 3, # variations, and stylized copies, of each real picture
     share: float | list[float] = None, # synthetic part of each batch, 0..1; None: as the counts are
     replicates: int = 8, # repetitions with other weights, orders and, with per_class, other real pictures
-    steps: int | list[int] = None, # steps at which a training is measured; None: up to 800 for digits, 2,700 for others
+    steps: int | list[int] = None, # steps at which a training is measured; None: 150 and 300 for digits, 300 and 900 for others
     epochs: float | list[float] = None, # in place of steps: passes over all pictures of an arm
     seconds: float | list[float] = None, # in place of steps: time of training
     size: int = None, # side of the squares, pixels; None: 32 for digits, 128 for anything else

@@ -307,5 +307,6 @@ def run(self: Experiment,
     "Make what is missing: pictures, and trials as soon as they have theirs. Running in the same folder again resumes"
     self.looks, how = self._asked_looks(until, at_most), (jobs, backend, progress, tensorboard)
     if self.looks is None: return self._make(*how)
-    if blind := out_of_reach(self.looks, self.comparisons): warnings.warn(blind)
+    blind = out_of_reach(self.looks)
+    if blind: warnings.warn(blind)
     return self._grow(*how)

@@ -154,14 +154,12 @@ def told(
 
 # %% ../nbs/42c_looks.ipynb #d8fa11a3
 def out_of_reach(
-    looks: Looks,
-    comparisons: int # that share the chance of being wrong
+    looks: Looks
 ) -> str: # empty where every look can find something
     "Say which looks have too few replicates for an arm to help or hurt"
-    least = [min(1., comparisons * 2. ** (1 - n)) for n in looks.replicates]
+    least = [2. ** (1 - n) for n in looks.replicates] # of the signs; the joint test does not multiply it
     blind = [n for n, p, level in zip(looks.replicates, least, looks.levels) if p >= level]
     if not blind: return ""
     where = "any look" if len(blind) == len(least) else f"the look at {joined(blind)} replicates"
-    return (f"no arm can be found to help or hurt at {where}: with {plural(comparisons, 'comparison')} no p of "
-            f"{blind[-1]} pairs is below {least[len(blind) - 1]:.4f}, and the level is {looks.levels[0]:.4f}; "
-            "ask for more replicates, or declare fewer comparisons")
+    return (f"no arm can be found to help or hurt at {where}: no p of {blind[-1]} pairs is below "
+            f"{least[len(blind) - 1]:.4f}, and the level is {looks.levels[0]:.4f}; ask for more replicates")

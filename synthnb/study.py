@@ -123,7 +123,7 @@ def study(
     n: int | list[int] = 3, # variations, and stylized copies, of each real picture
     share: float | list[float] = None, # synthetic part of each batch, 0..1; None: as the counts are
     replicates: int = 8, # repetitions with other weights, orders and, with per_class, other real pictures
-    steps: int | list[int] = None, # steps to measure a training at; None: 150 and 300 for digits, 300 and 900 for others
+    steps: int | list[int] = None, # steps to measure a training at; None: 150, 300 for digits, 300, 900 for others
     epochs: float | list[float] = None, # in place of steps: passes over all pictures of an arm
     seconds: float | list[float] = None, # in place of steps: time of training
     size: int = None, # side of the squares, pixels; None: 32 for digits, 128 for anything else

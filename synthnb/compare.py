@@ -228,8 +228,8 @@ def _word(row, counts, baseline, margin, alpha):
     if row.arm == REFERENCE: return "reference"
     if row.arm == baseline: return "baseline"
     if not counts: return "not declared"
-    if pd.notna(row.get("begun_pairs")): row = row | dict(difference=row.difference_begun)
-    return verdict(pd.Series(row), margin, alpha)
+    if pd.isna(row.get("begun_pairs")): return verdict(row, margin, alpha)
+    return verdict(row.drop("difference").rename(dict(difference_begun="difference")), margin, alpha)
 
 # %% ../nbs/43_compare.ipynb #fa57b559
 _columns_in_order = ["arm", "mean", "low", "high", "difference", "difference_low", "difference_high", "p", "p_holm",

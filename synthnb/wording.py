@@ -126,7 +126,9 @@ def _sentence(row, base, facts, named):
         return (f"{who}: for orientation, {right} with logistic regression on the features of a network pretrained on "
                 f"ImageNet, against {facts.baseline} a {difference}")
     if row.verdict == "not declared": return f"{who}: not declared beforehand, so no verdict{where} ({difference})"
-    word = worded(row.verdict, facts.margin, said.unit) + where + _still_rising(row, base, facts)
+    word = worded(row.verdict, facts.margin, said.unit)
+    if pd.notna(row.get("begun_pairs")): word += ", among pairs that both began,"
+    word += where + _still_rising(row, base, facts)
     return f"{who}: {word} ({difference}){_begun_part(row, said, facts.alpha)}"
 
 # %% ../nbs/49c_wording.ipynb #9295b254

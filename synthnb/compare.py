@@ -181,11 +181,10 @@ def _among_begun(found, table, known, baseline, level):
     return replace(found, differences=d, by_picture=by_picture, replicates=both)
 
 # %% ../nbs/43_compare.ipynb #84901d8d
-def _known_of(trials, predictions, setting, shared):
-    "What is known of the trials of a setting"
+def _known_of(trials, seen, setting, shared):
+    "What is known of the trials of a setting, and from their predictions"
     levels, right = levels_of(trials), None
-    if predictions is not None:
-        seen = at(predictions, setting)
+    if seen is not None:
         check_predictions(trials, seen)
         if "path" in seen: right = by_group(rights(seen), seen)
     noted = "begun" in trials and trials.begun.notna().all()
@@ -213,8 +212,8 @@ def _compare_all(trials, predictions, baseline, shared=None, level=.95, metric=N
     for setting in settings(trials):
         part = at(trials, setting)
         if setting and began and baseline not in set(part.arm): continue
-        table, known = accuracies(part, baseline), _known_of(part, predictions, setting, shared)
         seen = None if predictions is None else at(predictions, setting)
+        table, known = accuracies(part, baseline), _known_of(part, seen, setting, shared)
         if metric is not None: table, known = _by_metric(table, known, seen, metric)
         here = {c: part[c].iat[0] for c in SETTING if c in part}
         rows = [_compare_arm(table, known, baseline, arm, here, level) for arm in table]

@@ -26,6 +26,7 @@ from .stats import too_few
 from .tracking import made_with, versions, write_study
 from .tasks import PicturesTask, Work, missing_trainings
 from .trial import run_reference, run_trial
+from .wording import NO_VERDICT
 from .workers import BACKENDS, workers
 
 # %% ../nbs/30_experiment.ipynb #76409544
@@ -273,7 +274,7 @@ def _look(self: Experiment) -> tuple: # (its run, arms that are not decided)
             write_atomic(self.out/"config.json", json.dumps(there, indent=1).encode())
     run = Run.open(self.out)
     found = run.compare()
-    left, counted = undecided(found), ~found.verdict.isin(["baseline", "reference", "not declared"])
+    left, counted = undecided(found), ~found.verdict.isin(NO_VERDICT)
     print(told(looks_of(run.config), left, found[counted].verdicts()), flush=True)
     return run, left
 

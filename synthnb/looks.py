@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from .files import BadSetting, joined, plural
+from .wording import DECIDED, NO_VERDICT
 
 # %% ../nbs/42c_looks.ipynb #433ff8e9
 def crossing(
@@ -135,7 +136,7 @@ def undecided(
     comparison: pd.DataFrame # of `compare`: arm, verdict, and per_class and budget where they vary
 ) -> list: # names of arms, each once
     "List the arms that have no verdict yet"
-    settled = ["baseline", "reference", "not declared", "helps", "hurts", "equivalent"]
+    settled = [*NO_VERDICT, *DECIDED, "equivalent"]
     return list(dict.fromkeys(comparison.arm[~comparison.verdict.isin(settled)]))
 
 # %% ../nbs/42c_looks.ipynb #775cc6af

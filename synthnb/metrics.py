@@ -16,6 +16,7 @@ import pandas as pd
 
 from .comparison import at, settings
 from .files import BadSetting, NotFound, joined
+from .groups import group_names, over_groups
 from .stats import paired
 
 # %% ../nbs/43b_metrics.ipynb #843c52fd
@@ -179,18 +180,6 @@ def _answers_of(predictions, metric): # yields ((arm, replicate), paths or None,
         yield key, paths, _Answers(_numbered(rows.label, names), p, names, of)
 
 # %% ../nbs/43b_metrics.ipynb #a5c64e12
-def _families(known): # from a table with the index path
-    "The family of each picture: its group, or itself where it has none; None where no groups are known"
-    if "group" not in known: return None
-    names = known.group.fillna("").astype(str)
-    return names.where(names != "", names.index)
-
-def _by_family(numbers, families):
-    "One number a family, with the same mean"
-    value = numbers.mean()
-    added = pd.Series(numbers - value).groupby(families).sum()
-    return value + added * len(added) / len(numbers)
-
 def _spread_out(metric, answers, group, families):
     "One number a picture, family or group of pictures; their mean is the metric"
     value = answers.call(metric)
@@ -198,7 +187,7 @@ def _spread_out(metric, answers, group, families):
         def left(a, kept): return float(a.call(metric, kept))
         return pd.Series(_jackknifed(left, answers, group.to_numpy(), value), np.unique(group))
     if families is None: return pd.Series(value, group.index)
-    return _by_family(value, families.to_numpy())
+    return pd.Series(over_groups(value, families), families.unique())
 
 # %% ../nbs/43b_metrics.ipynb #34931863
 def by_trial(
@@ -209,7 +198,7 @@ def by_trial(
     metric, values, table, families = as_metric(metric), {}, {}, None
     if "path" in predictions:
         known = predictions.drop_duplicates("path").sort_values("path").set_index("path")
-        families = _families(known)
+        families = group_names(known.group) if "group" in known else None
         group = _groups(known.index, families)
     for key, paths, answers in _answers_of(predictions, metric):
         if paths is None: values[key] = answers.call(metric).mean()

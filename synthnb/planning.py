@@ -185,7 +185,7 @@ def plan(
     "Compare designs for the next run: power with its range, minutes of training, dollars of pictures"
     is_table = isinstance(run, pd.DataFrame)
     trials, cost = (run, None) if is_table else (run.trials, _cost_of(run))
-    if predictions is None and not is_table: predictions = _answers_in(run)
+    if predictions is None and not is_table: predictions = run.known_predictions
     baseline = baseline or ("original" if is_table else run.baseline)
     _check_asked(effect, margin, replicates, held_out, predictions)
     arms = trials.arm[~trials.arm.isin([baseline, "imagenet"])].nunique()
@@ -214,11 +214,6 @@ def _check_asked(effect, margin, replicates, held_out, predictions):
     if held_out and (predictions is None or "path" not in predictions):
         raise BadSetting("what other held-out pictures would change is not known without the predictions; "
                          "give them too")
-
-def _answers_in(run):
-    "The predictions, or None where they were not copied"
-    try: return run.predictions
-    except NotFound: return None
 
 def _cost_of(run):
     "Dollars that the pictures of a replicate cost; None: not known"

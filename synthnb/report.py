@@ -176,7 +176,8 @@ def _worth_a_curve(trials, comparison): # yields budget, per_class, share
     if any(len(points) > 2 for points in lines.values()): yield "share"
 
 def _areas_in_words(run, trials, comparison): # yields one paragraph, or none
-    "Each arm's effect over all budgets as one number"
+    "Each arm's effect over all budgets as one number; with one budget the predictions need not be read"
+    if trials.budget.nunique() < 2: return
     setting = {k: v for k, v in settings(comparison)[-1].items() if k == "per_class"}
     predictions = run.known_predictions
     seen = None if predictions is None else at(predictions, setting)

@@ -133,9 +133,7 @@ def _table_of(arm, differences, by_picture, parts, overlap, pool):
 def _found_in(run, predictions, baseline, shared):
     "Trials, predictions, baseline and what draws have in common: of a run, or as given"
     if isinstance(run, pd.DataFrame): return run, predictions, baseline or "original", shared
-    try: predictions = run.predictions
-    except NotFound: predictions = None
-    return run.trials, predictions, baseline or run.baseline, run.overlap(baseline)
+    return run.trials, run.known_predictions, baseline or run.baseline, run.overlap(baseline)
 
 def _rights_at(predictions, setting):
     "What each trial of a setting was right about, by group of pictures; None where it is not known"

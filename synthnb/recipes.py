@@ -108,7 +108,15 @@ def strengthen(
 # %% ../nbs/22_recipes.ipynb #f35f8a02
 class _PlainSteps:
     "Training steps on class numbers, as the network was compiled"
-    def __init__(self, model): self.model = model
+    def __init__(self, model):
+        self.model = model
+        self._make_variables(np.zeros(1, "int64"))
+
+    def _make_variables(self, y):
+        "Make what the first step would make, for labels such as y; so TensorFlow traces the step once, not twice"
+        self.model.optimizer.build(self.model.trainable_variables)
+        self.model.compute_metrics(None, y, np.zeros((1, self.model.output_shape[-1]), "float32"))
+        self.model.reset_metrics()
 
     def step(self, x, y):
         "Train on one batch; give its loss and accuracy"
@@ -123,13 +131,13 @@ class _MixedSteps(_PlainSteps):
     "Training steps on shares of classes; the network is compiled for them until `close`"
     def __init__(self, model):
         import keras
-        super().__init__(model)
-        self.before, self.sigmoid = model.loss, model.output_shape[-1] == 1
+        self.model, self.before, self.sigmoid = model, model.loss, model.output_shape[-1] == 1
         def accuracy(y, p):
             if self.sigmoid: return keras.ops.equal(y > .5, p > .5)
             return keras.metrics.categorical_accuracy(y, p)
         loss = "binary_crossentropy" if self.sigmoid else "categorical_crossentropy"
         model.compile(model.optimizer, loss, metrics=[accuracy])
+        self._make_variables(np.zeros((1, model.output_shape[-1]), "float32"))
 
     def step(self, x, y): return super().step(x, y[:, 1:] if self.sigmoid else y)
 

@@ -18,7 +18,7 @@ from .data import ORIGINS, ImageSet
 from .encoder import encode
 from .files import SynthnbError, locked, seeded, write_atomic
 from .learning import LEARNT, one_answer
-from .model import Recipe, cnn, fit, predict
+from .model import Recipe, cnn, fit, forward, predict
 from .records import write_record
 from .tracking import StepLog
 
@@ -102,7 +102,7 @@ def measured_row(
 class _Measuring:
     "Measures a network on all held-out pictures when its training reaches a goal"
     def __init__(self, trial, test, model, curve):
-        self.trial, self.model, self.curve = trial, model, curve
+        self.trial, self.forward, self.curve = trial, forward(model), curve
         self.goals = {goal.at: goal for goal in trial.goals}
         self.batches = test.tfdata(trial.recipe.size, 32, labels=trial.labels)
         self.truth = test.numbers(trial.labels)
@@ -110,7 +110,7 @@ class _Measuring:
     def __call__(self, at, result):
         goal, trial = self.goals[at], self.trial
         if not trial.recipe.as_published: check_seen(trial.recipe, result)
-        probabilities, features = predict(self.model, self.batches)
+        probabilities, features = predict(self.forward, self.batches)
         row = measured_row(trial.row(goal.budget), result, probabilities, self.truth)
         write_record(goal.path, row, probabilities, features)
         if self.curve: self.curve.measured(row["steps"], dict(test_accuracy=row["test_accuracy"]))

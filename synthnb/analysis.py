@@ -7,7 +7,8 @@ __all__ = ['SETTING', 'over_pictures', 'standard_error', 'interval', 'sign_flip'
            'smallest_effect', 'replicates_needed', 'accuracies', 'check_predictions', 'rights', 'settings', 'at',
            'family', 'compare', 'points', 'verdicts', 'overview', 'reach', 'accuracy_figure', 'difference_figure',
            'entered', 'curve_figure', 'MMD', 'mmd', 'cka', 'pca', 'confusion', 'confusion_figure', 'pca_figure',
-           'feature_distances', 'samples', 'samples_figure', 'published', 'readable', 'report', 'Run', 'Comparison']
+           'feature_distances', 'samples', 'samples_figure', 'published', 'readable', 'report', 'Run', 'Comparison',
+           'flips', 'meta', 'meta_figure', 'peeking', 'plan', 'plan_figure', 'variance', 'variance_figure']
 
 # %% ../nbs/41_analysis.ipynb #aa1e8573
 from .compare import accuracies, check_predictions, compare, family, rights
@@ -15,15 +16,21 @@ from .comparison import SETTING, Comparison, at, settings
 from .wording import overview, points, reach, readable, verdicts
 from .features import MMD, cka, feature_distances, mmd, pca
 from .figures import accuracy_figure, curve_figure, difference_figure, entered
+from .flips import flips
 from .insight import confusion, confusion_figure, pca_figure, samples, samples_figure
+from .meta import meta, meta_figure
+from .peeking import peeking
+from .planning import plan, plan_figure
 from .report import published, report
 from .run import Run
 from .stats import (holm, interval, over_pictures, paired, power_of, replicates_needed, sign_flip,
     smallest_effect, standard_error, verdict)
+from .variance import variance, variance_figure
 
 # %% ../nbs/41_analysis.ipynb #b102c8df
 _all_ = ["SETTING", "over_pictures", "standard_error", "interval", "sign_flip", "paired", "holm", "verdict", "power_of",
     "smallest_effect", "replicates_needed", "accuracies", "check_predictions", "rights", "settings", "at", "family",
     "compare", "points", "verdicts", "overview", "reach", "accuracy_figure", "difference_figure", "entered",
     "curve_figure", "MMD", "mmd", "cka", "pca", "confusion", "confusion_figure", "pca_figure", "feature_distances",
-    "samples", "samples_figure", "published", "readable", "report", "Run", "Comparison"]
+    "samples", "samples_figure", "published", "readable", "report", "Run", "Comparison", "flips", "meta", "meta_figure",
+    "peeking", "plan", "plan_figure", "variance", "variance_figure"]

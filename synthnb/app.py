@@ -9,6 +9,7 @@ __all__ = ['reader', 'add_study_options', 'named_value', 'number_or_balance', 'm
 # %% ../nbs/51_app.ipynb #561a87f4
 import argparse, json, sys, warnings
 from inspect import signature
+from math import prod
 from pathlib import Path
 
 from fastcore.docments import docments
@@ -17,7 +18,10 @@ from .data import ImageSet, datasets, load
 from .report import published
 from .files import NotFound, SynthnbError, cores, joined, plural
 from .generate import augment, dry_run, prepare
+from .meta import meta
+from .planning import plan
 from .records import listed
+from .run import Run
 from .study import GENERATORS, check_out, make_generator, study
 from .styletransfer import StyleTransfer
 from .tracking import kind_in_words, kinds_of, load_mlflow, mirror, read_study
@@ -73,7 +77,6 @@ def named_value(string: str) -> tuple: # name, value
     try: return name, json.loads(value)
     except ValueError: return name, value
 
-# %% ../nbs/51_app.ipynb #009f9f7f
 def number_or_balance(string: str): # int or "balance"
     "Read how many pictures to make of each"
     if string == "balance": return string
@@ -152,6 +155,24 @@ def _bench_options(parser):
     parser.add_argument("--quick", action="store_true",
         help="the same on little, in a minute: the figures mean nothing then")
 
+# %% ../nbs/51_app.ipynb #8b14834a
+def _plan_options(parser):
+    parser.add_argument("folder", metavar="RUN", help="the folder of a run of three replicates or more")
+    parser.add_argument("--effect", type=float, default=.02, metavar="X",
+        help="true difference to find (default 0.02: two points)")
+    parser.add_argument("--margin", type=float, metavar="X",
+        help="in its place: find no difference within ± this much, where there is none")
+    parser.add_argument("--replicates", type=reader((int, list)), default=[8, 12, 16, 24, 32], metavar="N,…",
+        help="numbers to try (default 8,12,16,24,32)")
+    parser.add_argument("--held-out", type=reader((int, list)), metavar="N,…",
+        help="numbers of pictures to try (default: as many as there are, and four times as many)")
+
+def _meta_options(parser):
+    parser.add_argument("folders", nargs="+", metavar="RUN", help="the folders of runs, each on another data set")
+    parser.add_argument("--arm", metavar="NAME", help="one arm only (default: all, corrected for their number)")
+    parser.add_argument("--margin", type=float, metavar="X", help="a difference this small does not matter "
+        "(default: that of the runs)")
+
 # %% ../nbs/51_app.ipynb #6a12b647
 _resumes = "The same command resumes where it was stopped."
 _commands = dict(
@@ -166,6 +187,11 @@ _commands = dict(
          "only. " + _resumes),
     datasets=(None, "list the data sets that have a name", "List the data sets that have a name, and what else --data "
          "takes."),
+    plan=(_plan_options, "say what a next run would take",
+         "From a run that is there: the chance that one with other numbers of replicates and held-out pictures finds "
+         "something, and its minutes of training and dollars of pictures."),
+    meta=(_meta_options, "average runs on several data sets",
+         "What arms do on average over data sets, and what to expect on the next one."),
     bench=(_bench_options, "measure what synthnb claims about itself",
          "Measure what synthnb claims about itself, on this machine."))
 
@@ -202,7 +228,9 @@ def plan_in_words(
     trained = [arm for arm in config["arms"] if arm["model"] != "imagenet"]
     arms = f"{plural(len(trained), 'arm')}{' and a reference' if len(trained) < len(config['arms']) else ''}"
     per_class = "all" if config["per_class"] is None else numbers(config["per_class"])
-    return (f"{config['name']}: {arms} × {plural(config['replicates'], 'replicate')}, "
+    draws = config["replicates"] // prod(config.get("repeats", [1]))
+    of_draws = f" of {plural(draws, 'draw')}" if draws < config["replicates"] else ""
+    return (f"{config['name']}: {arms} × {plural(config['replicates'], 'replicate')}{of_draws}, "
             f"{numbers(config[config['unit']])} {config['unit']} each; "
             f"{plural(config['real_n'], 'picture')} to draw {per_class} per class from, {config['test_n']:,} held out")
 
@@ -306,13 +334,28 @@ def _bench(what, quick):
 
 def _say(message, *_, **__): print(f"synthnb: {message}", file=sys.stderr)
 
+# %% ../nbs/51_app.ipynb #11eb0972
+def _plan(folder, effect, margin, replicates, held_out):
+    "Print what designs for the next run could find"
+    table = plan(Run.open(folder), effect=effect, margin=margin, replicates=listed(replicates),
+                 held_out=held_out and listed(held_out))
+    to_find = f"a difference of {100 * effect:g} points" if margin is None else f"none within ±{100 * margin:g} points"
+    print(f"Chance to find {to_find}, corrected for {plural(table.attrs['comparisons'], 'comparison')}; its range is "
+          "what this run leaves open", "", table.round(2).to_string(index=False), sep="\n")
+
+def _meta(folders, arm, margin):
+    "Print what runs on several data sets say together"
+    found = meta(folders, arm, margin)
+    print(*found.sentences(), "", found.readable().to_string(index=False), sep="\n")
+
 # %% ../nbs/51_app.ipynb #4a7da29f
 def main(
     argv: list = None # the command line's words; None: those of this process
 ) -> int: # exit status: 0; 1 where trainings failed; 2 for what the user can fix; 130 when stopped
     "Do what the command `synthnb` is asked"
     given = vars(make_parser().parse_args(argv))
-    commands = dict(run=_run, generate=_generate, stylize=_stylize, datasets=_datasets, bench=_bench)
+    commands = dict(run=_run, generate=_generate, stylize=_stylize, datasets=_datasets, plan=_plan,
+        meta=_meta, bench=_bench)
     command = commands[given.pop("command")]
     try: 
         with warnings.catch_warnings():

@@ -251,6 +251,8 @@ def _readable_meta(found):
         "I², %": known(100 * t.i2, "{:.0f}".format), "p (Holm)": known(t.p_holm, "{:.4f}".format),
         "p (ranks)": known(t.p_ranks, "{:.3f}".format)})
 
+Meta.readable = _readable_meta
+
 def _meta_html(found): return _readable_meta(found)._repr_html_()
 
 def _meta_text(found): return repr(_readable_meta(found))

@@ -17,8 +17,11 @@ from .compare import REFERENCE, SETTING, at, in_words, points, settings, worded
 from .data import png
 from .features import feature_distances
 from .figures import accuracy_figure, curve_figure, curves, difference_figure, entered
-from .files import NotFound, joined, plural, write_atomic
+from .files import SynthnbError, joined, plural, write_atomic
 from .insight import confusion_figure, pca_figure, samples_figure
+from .peeking import peeking
+from .variance import variance_figure
+
 
 # %% ../nbs/46_report.ipynb #c3983bd6
 def _paragraph(text): return f"<p>{html.escape(text)}</p>"
@@ -46,7 +49,7 @@ def _inside(fig, alt, dpi=160):
 def _where_possible(pieces, *arguments): # `pieces` yields HTML
     "Pieces of the page; where what they need is gone, a sentence that says so in their place"
     try: return "".join(pieces(*arguments))
-    except (NotFound, OSError) as error: return _paragraph(f"Not shown: {redact(str(error))}.")
+    except (SynthnbError, OSError) as error: return _paragraph(f"Not shown: {redact(str(error))}.")
 
 # %% ../nbs/46_report.ipynb #55d82da0
 def _span_of(values): 
@@ -81,6 +84,12 @@ def _undone(run, trials):
 _try_features = ("With so few pictures, try logistic regression on the features of a network pretrained on ImageNet "
     "first: it often beats any network trained from scratch, and this experiment does not measure it.")
 
+def _rare_failures(run, share=.1): # yields one sentence, or none
+    unseen = (1 - share)**run.layout.replicates
+    if unseen > .05:
+        yield (f"A mean of {plural(run.layout.replicates, 'replicate')} says little of rare failures: one that strikes "
+               f"{share:.0%} of an arm's trainings is in none of them with a chance of {unseen:.0%}.")
+
 def _notes(run, trials, comparison): # yields sentences
     "What the verdicts rest on"
     config, left_out = run.config, comparison.left_out
@@ -94,6 +103,7 @@ def _notes(run, trials, comparison): # yields sentences
         yield f"Left out, because one side of the pair is missing: {joined(pairs, between='; ')}."
     reach = comparison.reach()
     if reach: yield reach + "."
+    yield from _rare_failures(run)
     yield from _undone(run, trials)
     if REFERENCE not in set(trials.arm): yield _try_features
 
@@ -196,6 +206,39 @@ def _curve_sections(run, trials, comparison): # yields one section, or none
                       "not on the axis is at its last setting.")
     yield _section("Curves", read, *_areas_in_words(run, trials, comparison), *figures)
 
+# %% ../nbs/46_report.ipynb #f97ae9a9
+def _about_spread(run): # yields HTML
+    yield _paragraph("What makes each difference to the baseline uncertain in the last setting, and its standard error "
+        "with twice as many of each part.")
+    yield _inside(variance_figure(run),
+        "Shares of the variance of each difference, and what doubling a part would bring")
+
+def _about_choice(run): # yields HTML
+    table = peeking(run)
+    table = table[table.choice != "last budget"]
+    if not table.optimism.any(): return (yield _paragraph("Nothing: every training was best at its last budget."))
+    def percent(column): return 100 * table[column]
+    shown = {"arm": table.arm, "chosen": table.choice, f"at {run.unit} (median)": table.budget.map("{:,.0f}".format),
+        "reported, %": percent("accuracy"), "honest, %": percent("honest"), "too much, points": percent("optimism"),
+        "from": percent("optimism_low"), "to": percent("optimism_high")}
+    yield _paragraph("Had the best of the measured budgets been chosen on the held-out pictures, it would have been "
+        "reported as this accurate. It is honest where other held-out pictures choose than those that measure. No "
+        "verdict here rests on such a choice.")
+    yield _html_table(pd.DataFrame(shown), 1)
+
+def _whole_replicates(trials):
+    "Count the replicates that have all arms at all budgets, in the last setting"
+    rows = at(trials, {k: v for k, v in settings(trials)[-1].items() if k != "budget"})
+    rows = rows[rows.arm != REFERENCE]
+    return len(rows.pivot(index="replicate", columns=["arm", "budget"], values="test_accuracy").dropna())
+
+def _spread_sections(run, trials): # yields sections
+    whole, compared = _whole_replicates(trials), set(trials.arm) - {REFERENCE, run.baseline}
+    if compared and whole > 2:
+        yield _section("What makes it uncertain", _where_possible(_about_spread, run))
+    if trials.budget.nunique() > 1 and whole > 1 and run.known_predictions is not None:
+        yield _section("What a choice among budgets would have added", _where_possible(_about_choice, run))
+
 # %% ../nbs/46_report.ipynb #a779e59f
 _read_distances = ("MMD² and CKA between features of the same test pictures, within a replicate (same) or across "
     "replicates (other). Raw features of two networks live in different bases, so MMD² is large even between "
@@ -297,7 +340,8 @@ def report(
     trials, comparison = run.trials, run.compare(margin, baseline, declared, metric)
     drawn = run.compare(margin, baseline, declared, "accuracy") if comparison.metrics else comparison
     parts = [_head(run, trials, comparison), _comparison_section(trials, comparison, drawn),
-        *_curve_sections(run, trials, drawn), *_insight_sections(run, trials), *_record_sections(run, trials)]
+        *_curve_sections(run, trials, drawn), *_spread_sections(run, trials),
+        *_insight_sections(run, trials), *_record_sections(run, trials)]
     title = f"Did the synthetic pictures help? {run.name}".strip()
     comparison.save(run.out/"comparison.csv")
     return write_atomic(run.out/"report.html", _whole_page(title, *parts).encode())

@@ -123,6 +123,7 @@ def study(
     n: int | list[int] = 3, # variations, and stylized copies, of each real picture
     share: float | list[float] = None, # synthetic part of each batch, 0..1; None: as the counts are
     replicates: int = 8, # repetitions with other weights, orders and, with per_class, other real pictures
+    repeats: int | list[int] = 1, # replicates of a draw of real pictures; or generations of it, trainings of each
     steps: int | list[int] = None, # steps to measure a training at; None: 150, 300 for digits, 300, 900 for others
     epochs: float | list[float] = None, # in place of steps: passes over all pictures of an arm
     seconds: float | list[float] = None, # in place of steps: time of training
@@ -155,4 +156,4 @@ def study(
     counted, metrics = (None if names is None else as_list(names) for names in (declared, metric))
     return Experiment(real, held, chosen, look["per_class"], replicates, **length, recipe=recipe, out=out, seed=seed,
         name=name, validation=validation, reference=reference, declared=counted, margin=margin,
-        metric=metrics, study=given)
+        metric=metrics, repeats=repeats, study=given)

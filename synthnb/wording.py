@@ -74,13 +74,16 @@ def _headed(said):
     "The metric as the name of a column"
     return f"{said.name}{', %' if said.unit else ''}{' (lower is better)' if said.better == 'lower' else ''}"
 
-def _difference(row, said, alpha=.05):
+def _unit_of(facts): return "draw" if facts.repeats > 1 else "replicate" # what a pair is
+
+def _difference(row, said, alpha=.05, unit_of_pairs="replicate"):
     "The difference of a row, as a part of a sentence"
     if not row.pairs: return "no replicate in common"
     of = "" if said.name == "accuracy" else f" in {said.name}"
     lower, unit = " (lower is better)" if said.better == "lower" else "", " points" if said.unit else ""
     spread = _interval(row.difference_low, row.difference_high, said.change, alpha)
-    return f"difference{of}{lower} {said.change(row.difference)}{unit}, {spread}, {plural(int(row.pairs), 'replicate')}"
+    pairs = plural(int(row.pairs), unit_of_pairs)
+    return f"difference{of}{lower} {said.change(row.difference)}{unit}, {spread}, {pairs}"
 
 # %% ../nbs/49c_wording.ipynb #04f1fe2d
 def is_true(value) -> bool:
@@ -121,7 +124,7 @@ def _sentence(row, base, facts, named):
     if row.arm == facts.baseline:
         spread = "" if np.isnan(row.low) else f" ({_interval(row.low, row.high, said.level, facts.alpha)})"
         return f"{who}: the baseline, {right}{where}{spread}"
-    difference = _difference(row, said, facts.alpha)
+    difference = _difference(row, said, facts.alpha, _unit_of(facts))
     if row.verdict == "reference":
         return (f"{who}: for orientation, {right} with logistic regression on the features of a network pretrained on "
                 f"ImageNet, against {facts.baseline} a {difference}")
@@ -212,11 +215,11 @@ def _takes_none(rows, margin, said):
     if not len(finite) or not margin: return ""
     return f"; to find no difference within ±{said.amount(margin)}, about {_span(finite, '{:.0f}')}"
 
-def _takes(needed, settings_vary, ranging=""):
-    "Say how many replicates are needed"
+def _takes(needed, settings_vary, ranging="", unit="replicate"):
+    "Say how many replicates (or draws) are needed"
     finite = needed[np.isfinite(needed)]
-    if not len(finite): return "more held-out pictures; with these no number of replicates is enough"
-    words = f"about {_span(finite, '{:.0f}')} replicates{ranging}"
+    if not len(finite): return f"more held-out pictures; with these no number of {unit}s is enough"
+    words = f"about {_span(finite, '{:.0f}')} {unit}s{ranging}"
     if finite.nunique() > 1: words += ", by arm and setting" if settings_vary else ", by arm"
     return words + (", and more held-out pictures for some" if len(finite) < len(needed) else "")
 
@@ -238,7 +241,7 @@ def _reach_of(arms, facts, said):
     needed = undecided.needed.dropna()
     if not len(needed): return words
     ranging = _ranging(undecided[np.isfinite(undecided.needed)], "needed", "{:.0f}")
-    takes = _takes(needed, any(c in arms for c in SETTING), ranging)
+    takes = _takes(needed, any(c in arms for c in SETTING), ranging, _unit_of(facts))
     none = _takes_none(undecided, facts.margin, said)
     takes = f"to see {said.amount(facts.margin or .01)} takes {takes}{none}"
     return f"{words}; {takes}" if words else takes.replace("to see", "To see", 1)

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from .comparison import at, settings
+from .groups import by_group
 from .stats import interval, paired
 
 # %% ../nbs/42d_budgets.ipynb #5bac3517
@@ -83,13 +84,14 @@ def _weights(budgets):
 
 # %% ../nbs/42d_budgets.ipynb #7a33b0d5
 def _by_picture(predictions, arm, baseline, replicates, weights):
-    "Differences of an arm to the baseline by replicate and picture, weighted over the budgets; None where unknown"
+    "Differences to the baseline by replicate and group of pictures, weighted over budgets; None where unknown"
     if predictions is None or "path" not in predictions: return None
     right = predictions.assign(right=(predictions.label == predictions.predicted).astype(float))
     right = right[right.arm.isin([arm, baseline]) & right.replicate.isin(replicates)]
     right = right.assign(right=right.right * right.budget.map(weights) * np.where(right.arm == arm, 1, -1))
     table = right.pivot_table(index="replicate", columns="path", values="right", aggfunc="sum")
-    return table.loc[replicates].to_numpy() if table.shape[1] > 1 else None
+    table = by_group(table.loc[replicates], predictions)
+    return table.to_numpy() if table.shape[1] > 1 else None
 
 def _areas(part, predictions, baseline): # yields dicts
     "The area of each arm, in trials that have several budgets"

@@ -18,6 +18,7 @@ import pandas as pd
 from .comparison import at, in_words, settings
 from .data import figure
 from .files import BadSetting, NotFound, joined
+from .groups import by_group
 from .stats import check_margin, over_pictures, power_of, replicates_needed, smallest_effect, standard_error
 
 # %% ../nbs/42b_planning.ipynb #7ee99fed
@@ -123,10 +124,11 @@ def spread_of(
 
 # %% ../nbs/42b_planning.ipynb #8c3ace18
 def _right_by_trial(predictions):
-    "One row an arm and replicate, one column a picture: 1 where it was right"
+    "One row an arm and replicate, one column a picture, or group of related ones: 1 where it was right"
     right = (predictions.label.astype(str) == predictions.predicted.astype(str)).astype(float)
     table = pd.DataFrame(dict(arm=predictions.arm.astype(str), replicate=predictions.replicate, path=predictions.path))
-    return table.assign(right=right).pivot(index=["arm", "replicate"], columns="path", values="right")
+    table = table.assign(right=right).pivot(index=["arm", "replicate"], columns="path", values="right")
+    return by_group(table, predictions)
 
 def measured(
     trials: pd.DataFrame, # arm, replicate, test_accuracy, and per_class, budget and seconds where they are known

@@ -20,8 +20,7 @@ from .figures import accuracy_figure, curve_figure, curves, difference_figure, e
 from .files import SynthnbError, joined, plural, write_atomic
 from .insight import confusion_figure, pca_figure, samples_figure
 from .peeking import peeking
-from .variance import variance_figure
-
+from .variance import variance, variance_figure
 
 # %% ../nbs/46_report.ipynb #c3983bd6
 def _paragraph(text): return f"<p>{html.escape(text)}</p>"
@@ -185,11 +184,9 @@ def _worth_a_curve(trials, comparison): # yields budget, per_class, share
     lines, _ = curves(trials, comparison, "share")
     if any(len(points) > 2 for points in lines.values()): yield "share"
 
-def _areas_in_words(run, trials, comparison): # yields one paragraph, or none
-    "Each arm's effect over all budgets as one number; with one budget the predictions need not be read"
-    if trials.budget.nunique() < 2: return
+def _areas_in_words(trials, predictions, comparison): # yields one paragraph, or none
+    "Each arm's effect over all budgets as one number"
     setting = {k: v for k, v in settings(comparison)[-1].items() if k == "per_class"}
-    predictions = run.known_predictions
     seen = None if predictions is None else at(predictions, setting)
     found = area(at(trials, setting), seen, comparison.baseline)
     said = [f"{row.arm} {points(row.area)} points ({points(row.area_low)} to {points(row.area_high)})"
@@ -197,24 +194,25 @@ def _areas_in_words(run, trials, comparison): # yields one paragraph, or none
     if said: yield _paragraph(f"Mean difference to {comparison.baseline} over the whole course of the training, on the "
                               f"logarithmic axis, with 95 % intervals that are not corrected: {joined(said)}.")
 
-def _curve_sections(run, trials, comparison): # yields one section, or none
+def _curve_sections(trials, predictions, comparison): # yields one section, or none
     over = list(_worth_a_curve(trials, comparison))
     if not over: return
     said = "Held-out accuracy and difference to the baseline over"
     figures = [_inside(curve_figure(trials, x, comparison), f"{said} {x}") for x in over]
     read = _paragraph("Held-out accuracy and the paired difference to the baseline, means with 95 % intervals; what is "
                       "not on the axis is at its last setting.")
-    yield _section("Curves", read, *_areas_in_words(run, trials, comparison), *figures)
+    yield _section("Curves", read, *_areas_in_words(trials, predictions, comparison), *figures)
 
 # %% ../nbs/46_report.ipynb #f97ae9a9
-def _about_spread(run): # yields HTML
+def _about_spread(run, trials, predictions): # yields HTML
     yield _paragraph("What makes each difference to the baseline uncertain in the last setting, and its standard error "
         "with twice as many of each part.")
-    yield _inside(variance_figure(run),
+    found = variance(trials, predictions, baseline=run.baseline, shared=run.overlap())
+    yield _inside(variance_figure(found),
         "Shares of the variance of each difference, and what doubling a part would bring")
 
-def _about_choice(run): # yields HTML
-    table = peeking(run)
+def _about_choice(run, predictions): # yields HTML
+    table = peeking(predictions, run.baseline)
     table = table[table.choice != "last budget"]
     if not table.optimism.any(): return (yield _paragraph("Nothing: every training was best at its last budget."))
     def percent(column): return 100 * table[column]
@@ -232,12 +230,12 @@ def _whole_replicates(trials):
     rows = rows[rows.arm != REFERENCE]
     return len(rows.pivot(index="replicate", columns=["arm", "budget"], values="test_accuracy").dropna())
 
-def _spread_sections(run, trials): # yields sections
+def _spread_sections(run, trials, predictions): # yields sections
     whole, compared = _whole_replicates(trials), set(trials.arm) - {REFERENCE, run.baseline}
     if compared and whole > 2:
-        yield _section("What makes it uncertain", _where_possible(_about_spread, run))
-    if trials.budget.nunique() > 1 and whole > 1 and run.known_predictions is not None:
-        yield _section("What a choice among budgets would have added", _where_possible(_about_choice, run))
+        yield _section("What makes it uncertain", _where_possible(_about_spread, run, trials, predictions))
+    if trials.budget.nunique() > 1 and whole > 1 and predictions is not None:
+        yield _section("What a choice among budgets would have added", _where_possible(_about_choice, run, predictions))
 
 # %% ../nbs/46_report.ipynb #a779e59f
 _read_distances = ("MMD² and CKA between features of the same test pictures, within a replicate (same) or across "
@@ -338,9 +336,10 @@ def report(
 ) -> Path: # of report.html
     "Write `report.html` and the comparison into the run folder: the verdict, the evidence and how to do it again"
     trials, comparison = run.trials, run.compare(margin, baseline, declared, metric)
+    predictions = run.known_predictions # read once for all sections
     drawn = run.compare(margin, baseline, declared, "accuracy") if comparison.metrics else comparison
     parts = [_head(run, trials, comparison), _comparison_section(trials, comparison, drawn),
-        *_curve_sections(run, trials, drawn), *_spread_sections(run, trials),
+        *_curve_sections(trials, predictions, drawn), *_spread_sections(run, trials, predictions),
         *_insight_sections(run, trials), *_record_sections(run, trials)]
     title = f"Did the synthetic pictures help? {run.name}".strip()
     comparison.save(run.out/"comparison.csv")

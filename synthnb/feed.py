@@ -204,11 +204,12 @@ def _lookup(paths, size, memory):
     return look_up, on_disk
 
 # %% ../nbs/06_feed.ipynb #a15ab07e
-def _one_thread_each(dataset):
-    "Make each batch by one thread: more of them only get in the way of those that train"
+def _as_it_is(dataset):
+    "Make each batch by one thread, and tune nothing"
     import tensorflow as tf
     options = tf.data.Options()
     options.threading.max_intra_op_parallelism = 1
+    options.autotune.enabled = False
     return dataset.with_options(options)
 
 # %% ../nbs/06_feed.ipynb #3a3ca891
@@ -236,6 +237,6 @@ def batches(
         return (x, tf.gather(y, i), i) if rows else (x, tf.gather(y, i))
     steps_taken = _orders(origins, batch, seed, steps, share, order).enumerate()
     made = steps_taken.map(take, num_parallel_calls=cores(), deterministic=True).prefetch(2)
-    made = _one_thread_each(made)
+    made = _as_it_is(made)
     if on_disk is not None: made.squares = on_disk
     return made

@@ -110,19 +110,22 @@ class _PlainSteps:
     "Training steps on class numbers, as the network was compiled"
     def __init__(self, model):
         self.model = model
-        self._make_variables(np.zeros(1, "int64"))
+        self._prepare(np.zeros(1, "int64"))
 
-    def _make_variables(self, y):
-        "Make what the first step would make, for labels such as y; so TensorFlow traces the step once, not twice"
-        self.model.optimizer.build(self.model.trainable_variables)
-        self.model.compute_metrics(None, y, np.zeros((1, self.model.output_shape[-1]), "float32"))
-        self.model.reset_metrics()
+    def _prepare(self, y):
+        "Make the variables that the first step would make, for labels such as y, and a step that is traced once"
+        import tensorflow as tf
+        model = self.model
+        model.optimizer.build(model.trainable_variables)
+        model.compute_metrics(None, y, np.zeros((1, model.output_shape[-1]), "float32"))
+        def train(x, y):
+            model.reset_metrics()
+            return model.train_step((x, y))
+        self._train = tf.function(train, jit_compile=model.jit_compile, reduce_retracing=True)
 
     def step(self, x, y):
         "Train on one batch; give its loss and accuracy"
-        self.model.reset_metrics()
-        logs = self.model.train_on_batch(x, y, return_dict=True)
-        return {name: float(value) for name, value in logs.items()}
+        return {name: float(value) for name, value in self._train(x, y).items()}
 
     def close(self): "Leave the network compiled as it was"
 
@@ -137,7 +140,7 @@ class _MixedSteps(_PlainSteps):
             return keras.metrics.categorical_accuracy(y, p)
         loss = "binary_crossentropy" if self.sigmoid else "categorical_crossentropy"
         model.compile(model.optimizer, loss, metrics=[accuracy])
-        self._make_variables(np.zeros((1, model.output_shape[-1]), "float32"))
+        self._prepare(np.zeros((1, model.output_shape[-1]), "float32"))
 
     def step(self, x, y): return super().step(x, y[:, 1:] if self.sigmoid else y)
 

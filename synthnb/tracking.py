@@ -68,10 +68,11 @@ def close(self: StepLog):
 
 # %% ../nbs/34_tracking.ipynb #ac41815d
 def versions() -> dict: # name: version
-    "Versions of synthnb, of Python, and of the packages that results depend on"
+    "Versions of synthnb, of Python, and of the packages that results depend on; whether oneDNN was asked for"
     packages = "tensorflow", "keras", "numpy", "pillow", "onnxruntime"
     ours = dict(synthnb=synthnb.__version__, python=platform.python_version())
-    return ours | {package: importlib.metadata.version(package) for package in packages}
+    kernels = dict(onednn=os.environ.get("TF_ENABLE_ONEDNN_OPTS", "TensorFlow's choice"))
+    return ours | {package: importlib.metadata.version(package) for package in packages} | kernels
 
 def _printed_by(*command):
     "What a command prints; an empty string where it fails, or is not there"

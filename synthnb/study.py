@@ -90,7 +90,7 @@ def held_out(
     return images.part("train").apart(images.part("test")), images.part("test")
 
 # %% ../nbs/50_study.ipynb #61f262a2
-_usual_of_digits = dict(per_class=20, steps=[150, 300], size=32, flip=False)
+_usual_of_digits = dict(per_class=20, steps=[300, 600, 800], size=32, flip=False)
 _usual_of_photos = dict(per_class=None, steps=[300, 900], size=128, flip=True)
 
 def _usual(data, given):
@@ -124,7 +124,7 @@ def study(
     share: float | list[float] = None, # synthetic part of each batch, 0..1; None: as the counts are
     replicates: int = 8, # repetitions with other weights, orders and, with per_class, other real pictures
     repeats: int | list[int] = 1, # replicates of a draw of real pictures; or generations of it, trainings of each
-    steps: int | list[int] = None, # steps to measure a training at; None: 150, 300 for digits, 300, 900 for others
+    steps: int | list[int] = None, # steps to measure a training at; None: 300, 600, 800 for digits, 300, 900 for others
     epochs: float | list[float] = None, # in place of steps: passes over all pictures of an arm
     seconds: float | list[float] = None, # in place of steps: time of training
     size: int = None, # side of the squares, pixels; None: 32 for digits, 128 for anything else

@@ -11,12 +11,13 @@ __all__ = ['SETTING', 'over_pictures', 'standard_error', 'interval', 'sign_flip'
            'flips', 'meta', 'meta_figure', 'peeking', 'plan', 'plan_figure', 'variance', 'variance_figure']
 
 # %% ../nbs/41_analysis.ipynb #aa1e8573
-from .compare import accuracies, check_predictions, compare, family, rights
+from .compare import accuracies, check_predictions, compare, family
 from .comparison import SETTING, Comparison, at, settings
 from .wording import overview, points, reach, readable, verdicts
 from .features import MMD, cka, feature_distances, mmd, pca
 from .figures import accuracy_figure, curve_figure, difference_figure, entered
 from .flips import flips
+from .groups import rights
 from .insight import confusion, confusion_figure, pca_figure, samples, samples_figure
 from .meta import meta, meta_figure
 from .peeking import peeking

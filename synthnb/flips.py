@@ -9,41 +9,40 @@ __all__ = ['flips', 'flips_summary']
 import numpy as np
 import pandas as pd
 
-from .comparison import SETTING, settings
+from .comparison import SETTING, at, settings
 from .files import BadSetting, NotFound, joined
+from .groups import check_same_pictures, group_names
 
 # %% ../nbs/43c_flips.ipynb #1398527b
-def _check_same_pictures(both, first, others, keys):
-    "Raise where the networks of a pair were not asked about the same pictures"
-    known = first[keys].drop_duplicates()
-    theirs = others.merge(known, on=keys)
-    asked = theirs[["arm", *keys]].drop_duplicates().merge(first.drop(columns="arm"), on=keys)
-    if not len(both) == len(theirs) == len(asked):
-        raise BadSetting("an arm and the baseline were asked about different pictures in the same replicate; "
-                         "give predictions for the same held-out pictures")
-
 def _paired_rights(predictions, baseline):
     "Each picture's answers of an arm, right or wrong, beside the baseline's in the same setting and replicate"
     if "path" not in predictions: raise BadSetting("flips needs to know the pictures: a column `path` of predictions")
+    for setting in settings(predictions): check_same_pictures(at(predictions, setting))
     keys = [*(c for c in SETTING if c in predictions), "replicate", "path"]
-    twice = predictions.duplicated(["arm", *keys])
-    if twice.any(): raise BadSetting(f"there are two predictions for {predictions.path[twice].iat[0]} by one network; "
-                                     "give one of each")
-    seen = predictions[["arm", *keys]].assign(right=predictions.label.astype(str) == predictions.predicted.astype(str))
+    names = predictions.path
+    if "group" in predictions: names = group_names(predictions.set_index("path").group).to_numpy()
+    seen = predictions[["arm", *keys]].assign(group=names,
+        right=predictions.label.astype(str) == predictions.predicted.astype(str))
     first, others = seen[seen.arm == baseline], seen[seen.arm != baseline]
     if not len(first): raise NotFound(f"there is no arm {baseline!r}; name another baseline among "
                                       f"{joined(map(repr, seen.arm.unique()))}")
-    both = others.merge(first.drop(columns="arm"), on=keys, suffixes=("", "_before"))
-    _check_same_pictures(both, first, others, keys[:-1])
-    return both
+    return others.merge(first.drop(columns=["arm", "group"]), on=keys, suffixes=("", "_before"))
 
 # %% ../nbs/43c_flips.ipynb #39d3dd0b
+def _mcnemar_over_groups(counts, by):
+    "McNemar's exact p of each pair of networks, where each group of pictures flips once, or not at all"
+    from scipy import stats
+    how = dict(sort=False, dropna=False, observed=True)
+    net = counts.groupby([*by, "group"], **how).net.sum()
+    sides = pd.DataFrame(dict(up=net > 0, down=net < 0)).groupby(by, **how).sum()
+    return np.minimum(1., 2 * stats.binom.cdf(sides.min(axis=1), sides.sum(axis=1), .5))
+
 def flips(
-    predictions: pd.DataFrame, # arm, replicate, path, label, predicted; per_class and budget where they vary
+    predictions: pd.DataFrame, # arm, replicate, path, label, predicted; per_class and budget where they vary, and group
     baseline: str = "original" # arm that the others are compared with
 ) -> pd.DataFrame: # one row a setting, arm and replicate
-    "Count pictures that flip between the baseline and an arm, with McNemar's exact p for these two networks"
-    from scipy import stats
+    """Count pictures that flip between the baseline and an arm, with McNemar's exact p for these two networks. A group
+    of related pictures counts once in p, for the side to which more of it flips"""
     both = _paired_rights(predictions, baseline)
     now, before = both.right, both.right_before
     counts = both.assign(right_to_wrong=before & ~now, wrong_to_right=~before & now, both_right=before & now,
@@ -51,8 +50,8 @@ def flips(
     kinds = ["right_to_wrong", "wrong_to_right", "both_right", "both_wrong"]
     by = [*settings(predictions)[0], "arm", "replicate"]
     table = counts.groupby(by, sort=False, dropna=False, observed=True)[kinds].sum().astype(int).reset_index()
-    flipped, fewer = table.right_to_wrong + table.wrong_to_right, table[kinds[:2]].min(axis=1)
-    return table.assign(p_mcnemar=np.minimum(1., 2 * stats.binom.cdf(fewer, flipped, .5)))
+    p = _mcnemar_over_groups(counts.assign(net=now.astype(int) - before.astype(int)), by)
+    return table.assign(p_mcnemar=p)
 
 # %% ../nbs/43c_flips.ipynb #d58a3fdd
 def flips_summary(

@@ -18,7 +18,7 @@ import pandas as pd
 from .comparison import at, in_words, settings
 from .data import figure
 from .files import BadSetting, NotFound, joined
-from .groups import by_group
+from .groups import rights
 from .stats import check_margin, over_pictures, power_of, replicates_needed, smallest_effect, standard_error
 
 # %% ../nbs/42b_planning.ipynb #7ee99fed
@@ -123,13 +123,6 @@ def spread_of(
     return Spread(pairs, sd, pictures**.5, cell, by_picture[0].shape[1])
 
 # %% ../nbs/42b_planning.ipynb #8c3ace18
-def _right_by_trial(predictions):
-    "One row an arm and replicate, one column a picture, or group of related ones: 1 where it was right"
-    right = (predictions.label.astype(str) == predictions.predicted.astype(str)).astype(float)
-    table = pd.DataFrame(dict(arm=predictions.arm.astype(str), replicate=predictions.replicate, path=predictions.path))
-    table = table.assign(right=right).pivot(index=["arm", "replicate"], columns="path", values="right")
-    return by_group(table, predictions)
-
 def measured(
     trials: pd.DataFrame, # arm, replicate, test_accuracy, and per_class, budget and seconds where they are known
     predictions: pd.DataFrame = None, # arm, replicate, path, label, predicted
@@ -144,7 +137,7 @@ def measured(
                          f"there are {len(table)} complete ones of {joined(table.columns)}")
     differences = [(table[arm] - table[baseline]).to_numpy() for arm in arms]
     if predictions is None or "path" not in predictions: return spread_of(differences, [])
-    right = _right_by_trial(at(predictions, setting))
+    right = rights(at(predictions, setting))
     base = right.loc[baseline].loc[table.index].to_numpy()
     return spread_of(differences, [right.loc[arm].loc[table.index].to_numpy() - base for arm in arms])
 
@@ -162,7 +155,7 @@ def dollars_a_replicate(
 @cache
 def _power(effect, margin, replicates, sd, comparisons, pictures):
     if not sd > 0: return np.nan
-    if margin is None: return power_of(effect, replicates, sd, comparisons, pictures)
+    if margin is None: return power_of(effect, replicates, sd, comparisons, pictures, joint=comparisons > 1)
     return power_of_none(margin, replicates, sd, comparisons, pictures)
 
 def _plan_row(spread, effect, margin, replicates, held_out, comparisons):
@@ -177,14 +170,15 @@ def _plan_row(spread, effect, margin, replicates, held_out, comparisons):
 def plan(
     run, # a `Run`, or a table of trials
     predictions: pd.DataFrame = None, # with a table of trials: one row a trial and held-out picture
-    effect: float = .02, # true difference to see: 0.02 is two points
+    effect: float = .02, # true difference to find: 0.02 is two points
     margin: float = None, # in its place: find no difference within ±margin, where there is none
-    replicates: list = (8, 12, 16, 24, 32),
-    held_out: list = None, # numbers of held-out pictures; None: as many as there are, and four times as many
+    replicates: int | list[int] = (8, 12, 16, 24, 32), # numbers of replicates to try
+    held_out: int | list[int] = None, # numbers of held-out pictures; None: as many as there are, and four times as many
     baseline: str = None, # arm that the others are compared with; None: the run's, or original
     comparisons: int = None # that share the chance of being wrong; None: all arms in all settings
 ) -> pd.DataFrame: # one row a setting, number of held-out pictures and of replicates
     "Compare designs for the next run: power with its range, minutes of training, dollars of pictures"
+    replicates, held_out = (n if n is None else np.atleast_1d(n).tolist() for n in (replicates, held_out))
     is_table = isinstance(run, pd.DataFrame)
     trials, cost = (run, None) if is_table else (run.trials, _cost_of(run))
     if predictions is None and not is_table: predictions = run.known_predictions

@@ -9,11 +9,11 @@ __all__ = ['parts_of', 'components', 'variance', 'variance_figure']
 import numpy as np
 import pandas as pd
 
-from .compare import REFERENCE, accuracies, at, rights, settings
+from .compare import REFERENCE, accuracies, at, settings
 from .data import figure
 from .draws import WIDEST, nested
 from .files import BadSetting, NotFound, joined
-from .groups import by_group, check_same_pictures
+from .groups import check_same_pictures, rights
 from .stats import over_pictures
 
 # %% ../nbs/43a_variance.ipynb #d76236db
@@ -140,7 +140,7 @@ def _rights_at(predictions, setting):
     if predictions is None or "path" not in predictions: return None
     seen = at(predictions, setting)
     check_same_pictures(seen)
-    return by_group(rights(seen), seen)
+    return rights(seen)
 
 # %% ../nbs/43a_variance.ipynb #9ddbb18e
 def _makes(trials):

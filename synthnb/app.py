@@ -16,8 +16,10 @@ from fastcore.docments import docments
 
 from .data import ImageSet, datasets, load
 from .report import published
-from .files import NotFound, SynthnbError, cores, joined, plural
+from .files import BadSetting, NotFound, SynthnbError, cores, joined, plural
+from .forecast import agree, forecast
 from .generate import augment, dry_run, prepare
+from .health import chance_level
 from .meta import meta
 from .planning import plan
 from .records import listed
@@ -96,6 +98,7 @@ def _run_options(parser):
         help=_with_help)
     parser.add_argument("--jobs", type=int, metavar="J", 
         help="trials at a time (default: one a core for pictures up to 64 pixels, which keep no more busy, else 1)")
+    parser.add_argument("--yes", action="store_true", help="begin without a question, also where it takes over an hour")
     parser.add_argument("--backend", choices=list(BACKENDS), default="loky",
         help="where they run (default loky: processes of this machine)")
     parser.add_argument("--until", choices=["decided"],
@@ -253,11 +256,14 @@ def _status_of(failures) -> int:
     return 1
 
 # %% ../nbs/51_app.ipynb #6d506472
-def _run(file, options, jobs, backend, until, at_most, tensorboard, mlflow, **given) -> int: # exit status
+def _run(file, options, jobs, backend, until, at_most, tensorboard, mlflow, yes, **given) -> int: # exit status
     if mlflow: load_mlflow() # or else its absence would be seen at the end of a long run
     experiment = study(**study_parameters(file, options, given))
-    print(plan_in_words(experiment.config), flush=True)
+    label, share = chance_level(experiment.test.kept.label)
+    chance = f"chance level: {100 * share:.1f} % of the held-out pictures are of the class {label}"
     if jobs is None: jobs = cores() if experiment.config["size"] <= 64 else 1
+    print(*experiment.taken_for, plan_in_words(experiment.config), chance, sep="\n", flush=True)
+    if backend == "loky": agree(forecast(experiment, jobs), yes)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", ".*trainings? failed")
         run = experiment.run(jobs, backend, sys.stderr.isatty(), tensorboard, until, at_most)
@@ -276,6 +282,7 @@ def _to_vary(images) -> dict: # for `augment`'s `only`
 def _print_making(images, maker, n, out, seed, only_say):
     "Say what would be made; make it, and say what it was"
     only = _to_vary(images)
+    for sentence in images.taken_for: print(sentence)
     print(dry_run(images, maker, n, out, seed, only).round(2).to_string(), flush=True)
     if only_say: return
     made = augment(images, maker, n, out, seed, sys.stderr.isatty(), only)
@@ -291,7 +298,7 @@ def _generate(data, generator, options, n, out, seed, dry_run):
 def _data_or_folder(data) -> ImageSet:
     "Load a data set, or a plain folder of pictures"
     try: return load(data)
-    except NotFound:
+    except (NotFound, BadSetting):
         if not Path(data).is_dir(): raise
     return ImageSet.from_folder(data, label=Path(data).resolve().name)
 

@@ -79,7 +79,7 @@ _not_pictures = {"page.jpg": b"<!doctype html><title>404</title>", "note.png": b
     "paper.png": b"%PDF-1.7\n", "archive.jpg": b"PK\3\4" + bytes(40), "film.jpg": b"\0\0\0\x18ftypmp42" + bytes(40),
     "drawing.png": b"<svg xmlns='http://www.w3.org/2000/svg'/>", "phone.jpg": b"\0\0\0\x18ftypheic" + bytes(40),
     "zeros.jpg": bytes(500), "noise.png": np.random.default_rng(0).bytes(500), "head.jpg": b"\xff\xd8\xff",
-    "head.png": b"\x89PNG\r\n\x1a\n", "table.csv": b"a,b\n1,2\n", "no frames.gif": b"GIF89a\1\0\1\0\0\0\0;",
+    "head.png": b"\x89PNG\r\n\x1a\n", "no frames.gif": b"GIF89a\1\0\1\0\0\0\0;",
     "nothing in it.png": _png_of(0, 0)}
 
 # %% ../nbs/53_bench_data.ipynb #02cb0894
@@ -99,7 +99,7 @@ def bad_files(im: Image.Image): # yields (problem, name, bytes)
     yield "damaged", "bad pixels.png", _png_of(64, 48, b"x\x9c" + b"\xff" * 200)
 
 # %% ../nbs/53_bench_data.ipynb #f9f4b2ad
-def zoo(root: Path) -> dict: # path below `root`: the problem that has to be found, "" for none, None for litter
+def zoo(root: Path) -> dict: # path below `root`: the problem to be found, "" for none, None for what is passed over
     "Make a folder of malformed and odd files"
     root, im, wanted = Path(root), field(1, 96, 64), {}
     def put(name, data, problem):
@@ -109,7 +109,7 @@ def zoo(root: Path) -> dict: # path below `root`: the problem that has to be fou
         wanted[f"animals/{name}"] = problem
     for name, data in odd_files(im).items(): put("good " + name, data, "")
     for problem, name, data in bad_files(im): put(f"{problem} {name}", data, problem)
-    for name in ".DS_Store", "Thumbs.db", "desktop.ini", "._good.jpg", "__MACOSX/good.jpg":
+    for name in ".DS_Store", "Thumbs.db", "desktop.ini", "._good.jpg", "__MACOSX/good.jpg", "table.csv":
         put(name, _saved_as(im, "PNG"), None)
     (root/"loose.png").write_bytes(_saved_as(im, "PNG"))
     wanted["loose.png"] = "in no class folder"

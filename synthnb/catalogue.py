@@ -12,9 +12,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from .archives import PARTS, BadArchive, note_source, pictures_root, renamed_parts, unpack, whole_folder
+from .archives import BadArchive, note_source, pictures_below, unpack, whole_folder
 from .download import BadDownload, download, file_name, file_sha256, public_address
 from .files import BadSetting, NotFound, cache, joined
+from .layouts import PARTS
 
 # %% ../nbs/04_catalogue.ipynb #373b26ca
 _all_ = ["BadArchive", "BadDownload", "download", "unpack"]
@@ -207,10 +208,10 @@ def _named(name, sha256, limits):
                        "pets/{train,test}/{cats,dogs}")
     if name == "digits": return whole_folder(home, _write_digits)
     if "tfds" in about:
-        return pictures_root(whole_folder(home, partial(_from_tfds, about["tfds"], about["files"], notes)))
+        return pictures_below(whole_folder(home, partial(_from_tfds, about["tfds"], about["files"], notes)))
     url, size, pin = about["files"][0]
     if sha256: home, size, pin = home.with_name(f"{name}-{sha256[:8]}"), None, sha256
-    if home.is_dir(): return pictures_root(home)
+    if home.is_dir(): return pictures_below(home)
     archive = download(url, cache()/"downloads"/file_name(url), pin, size)
     return unpack(archive, home, names=about.get("names", {}), url=url, sha256=pin, **notes, **limits)
 
@@ -222,7 +223,7 @@ def _from_url(url, sha256, limits):
                          "or with http:// and come with sha256=…, the checksum of its file")
     name = f"{hashlib.sha256(url.encode()).hexdigest()[:8]}-{file_name(url)}"
     home = cache()/"datasets"/(f"{name}-{sha256[:8]}" if sha256 else name)
-    if home.is_dir(): return pictures_root(home)
+    if home.is_dir(): return pictures_below(home)
     archive = download(url, cache()/"downloads"/name, sha256)
     try: return unpack(archive, home, url=public_address(url), sha256=file_sha256(archive), **limits)
     except BadArchive:
@@ -240,23 +241,20 @@ def _own(path, sha256, limits):
         version = repr((str(path.resolve()), about.st_size, about.st_mtime_ns))
         key = hashlib.sha256(version.encode()).hexdigest()[:8]
         return unpack(path, cache()/"datasets"/f"{path.name}-{key}", **limits)
-    root = pictures_root(path)
-    renames = [f"{old} to {new}" for old, new in renamed_parts(root).items()]
-    if renames: raise BadSetting(f"{root} has parts under other names; rename {joined(renames)}")
-    return root
+    return path
 
 # %% ../nbs/04_catalogue.ipynb #7cefe998
 def fetch(
     name: str, # a name from `datasets()`, `tfds:NAME`, the address of an archive, or a zip, tar or folder of your own
     sha256: str = None, # of the archive, hexadecimal, where it is known
     **limits # max_bytes, max_files, max_ratio: see `unpack`
-) -> Path: # has LABEL/…, or train/LABEL/… and test/LABEL/…
+) -> Path: # a folder that `ImageSet.from_folder` reads
     "Find the folder of a data set, which is fetched and unpacked the first time; raises `NotFound` and others"
     name = os.fspath(name)
     if name in CATALOGUE: return _named(name, sha256, limits)
     if name.startswith("tfds:"):
         home = cache()/"datasets"/re.sub(r"[^\w.-]+", "-", name)
-        return pictures_root(whole_folder(home, partial(_from_tfds, name[5:], [], {})))
+        return pictures_below(whole_folder(home, partial(_from_tfds, name[5:], [], {})))
     if "://" in name: return _from_url(name, sha256, limits)
     path = Path(name).expanduser()
     if path.exists(): return _own(path, sha256, limits)

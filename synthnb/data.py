@@ -37,6 +37,7 @@ COLUMNS = dict(path="", label="", source="", origin="real", part="", maker="", s
 
 class ImageSet:
     "Labelled pictures on disk: `items` has one row a picture, `path` relative to `root`"
+    taken_for = () # sentences on what a folder was taken for, where it was scanned
     def __init__(self,
         items: pd.DataFrame, # one row a picture; missing columns get their defaults
         root: Path # the folder that the paths start from; also an address, `s3://…`
@@ -83,16 +84,20 @@ def image(self: ImageSet, i: int # number of the row
 # %% ../nbs/00_data.ipynb #3b212979
 @patch(cls_method=True)
 def from_folder(cls: ImageSet,
-    root: Path, # holds LABEL/…, or train/LABEL/… and test/LABEL/…; also an address, `s3://…`
+    root: Path, # a folder of pictures, laid out as `read_layout` understands; also an address, `s3://…`
     strict: bool = False, # raise `BadImage` for the first picture that cannot be used, instead of marking it
     links: bool = False, # follow links that lead out of the folder
     max_pixels: int = MAX_PIXELS, # a picture with more is taken for a decompression bomb
     min_side: int = MIN_SIDE, # a picture with a shorter side is too small, pixels
-    label: str = None # the label of all pictures, at whatever depth; None: the names of the class folders
+    label: str = None, # the label of all pictures, at whatever depth; None: as `read_layout` finds
+    depth: int = None # which folder of a path is its class, from 1; None: found out
 ) -> ImageSet: # rows sorted by path
-    "Scan a folder of class folders, and warn of what cannot be used; raises `NotFound` where there are no pictures"
-    rows = scan_folder(root, strict, links, max_pixels, min_side, label)
-    return cls(rows.assign(source=rows.sha256.str[:16], origin="real", maker="", group="")[list(COLUMNS)], root)
+    """Scan a folder of pictures, and warn of what cannot be used. Raises `NotFound` where there are no pictures, and
+    `BadSetting` where it is not clear which folders are the classes"""
+    rows = scan_folder(root, strict, links, max_pixels, min_side, label, depth)
+    images = cls(rows.assign(source=rows.sha256.str[:16], origin="real", maker="", group="")[list(COLUMNS)], root)
+    images.taken_for = rows.attrs["taken_for"]
+    return images
 
 # %% ../nbs/00_data.ipynb #7df0a882
 def png(
@@ -403,16 +408,18 @@ def _refuse_changed(images):
 
 def load(
     name_or_path: str, # see `datasets`
-    strict: bool = False # raise `BadImage` for the first picture that cannot be used, or is not that of the manifest
+    strict: bool = False, # raise `BadImage` for the first picture that cannot be used, or is not that of the manifest
+    depth: int = None, # which folder of a path is its class, from 1; None: found out
+    links: bool = False # follow links that lead out of the folder
 ) -> ImageSet:
     "Load a data set by its name or address, a saved set, an archive or a folder of class folders; raises `NotFound`"
     name = str(name_or_path)
     if not name: raise NotFound("no data set and no folder was named; see synthnb.data.datasets()")
     if name in datasets().index or name.startswith(("tfds:", "http://", "https://")):
-        return ImageSet.from_folder(fetch(name), strict)
+        return ImageSet.from_folder(fetch(name), strict, links, depth=depth)
     path = place(name_or_path)
     if not (path/"manifest.parquet").is_file():
-        return ImageSet.from_folder(path if path.is_dir() else fetch(name), strict)
+        return ImageSet.from_folder(path if path.is_dir() else fetch(name), strict, links, depth=depth)
     images = ImageSet.open(path)
     if strict: _refuse_changed(images)
     return images

@@ -44,6 +44,8 @@ def _changed(recipe, changes):
 # %% ../nbs/30_experiment.ipynb #2dcb878c
 class Experiment:
     "Arms × settings × replicates on the same real pictures, kept in the folder `out`"
+    taken_for = () # sentences on what the data were taken for, where that is known
+
     def __init__(self, 
         real: ImageSet, # pictures that may be trained on
         test: ImageSet, # held-out real pictures, all of which measure every trial

@@ -60,13 +60,18 @@ def joined(
     return between.join(shown + ["…"] if len(shown) < len(names) else shown)
 
 # %% ../nbs/01_files.ipynb #14fe2a87
-_litter = {"thumbs.db", "desktop.ini", "ehthumbs.db", "icon\r", "__macosx"}
+_litter = {"thumbs.db", "desktop.ini", "ehthumbs.db", "ehthumbs_vista.db", "icon\r", "__macosx", "$recycle.bin",
+           "recycler", "system volume information", "lost+found", "found.000", "__pycache__", "@eadir", "#recycle",
+           "@recycle", "#snapshot", "~snapshot", "@recently-snapshot", "@sharebin", "@tmp", "network trash folder",
+           "temporary items", "thevolumesettingsfolder", "_gsdata_", "sync.ffs_db"} # of systems, NAS and clouds
+_litter_ends = (".crdownload", ".part", ".partial", ".download", ".tmp", "@synoeastream", "@synoresource", "~")
 
 def is_litter(
     path: str # relative, with slashes
 ) -> bool:
-    "Tell whether a file, or a folder that it lies in, belongs to the operating system"
-    return any(p.startswith(".") or p.lower() in _litter for p in path.split("/"))
+    "Tell whether a file, or a folder that it lies in, belongs to the system, or is half a download"
+    steps = path.lower().split("/")
+    return any(step.startswith((".", "~$")) or step in _litter for step in steps) or steps[-1].endswith(_litter_ends)
 
 # %% ../nbs/01_files.ipynb #7c66d4bc
 def _remote(address):

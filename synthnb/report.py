@@ -19,7 +19,9 @@ from .features import feature_distances
 from .figures import accuracy_figure, curve_figure, curves, difference_figure, entered
 from .files import SynthnbError, joined, plural, write_atomic
 from .insight import confusion_figure, pca_figure, samples_figure
+from .health import chance_level
 from .peeking import peeking
+from .stats import interval
 from .variance import variance, variance_figure
 
 # %% ../nbs/46_report.ipynb #c3983bd6
@@ -80,6 +82,18 @@ def _undone(run, trials):
         yield f"{plural(missing, 'trial')} of this experiment {are} not done yet: run it again to finish it."
 
 # %% ../nbs/46_report.ipynb #998f7108
+def _about_chance(run, comparison): # yields sentences
+    "What guessing would be right for, and whether the baseline is better than that"
+    known = run.known_predictions
+    if known is None or "path" not in known: return
+    label, share = chance_level(known.drop_duplicates("path").label)
+    yield f"Chance level: always answering {label!r} would be right for {100 * share:.1f} % of the held-out pictures."
+    last = at(run.trials, settings(run.trials)[-1])
+    _, low, _ = interval(last.test_accuracy[last.arm == comparison.baseline].to_numpy())
+    if low <= share:
+        yield (f"{comparison.baseline} is not surely better than that: its interval begins at {100 * low:.1f} %. "
+               "What is compared here may not have learnt anything.")
+
 _try_features = ("With so few pictures, try logistic regression on the features of a network pretrained on ImageNet "
     "first: it often beats any network trained from scratch, and this experiment does not measure it.")
 
@@ -94,6 +108,7 @@ def _notes(run, trials, comparison): # yields sentences
     config, left_out = run.config, comparison.left_out
     yield f"{comparison.scope()}."
     yield _about_trials(run, trials)
+    yield from _about_chance(run, comparison)
     if config.get("grown"):
         yield (f"This run began with {config['grown'][0]} replicates and was given more later. If that was decided "
                "after looking at the result, its p-values are too small.")

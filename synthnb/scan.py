@@ -7,6 +7,7 @@ __all__ = ['remember', 'recall', 'scan_folder', 'changed_since', 'fingerprints_o
 
 # %% ../nbs/03_scan.ipynb #a1ab1fd8
 import hashlib, io, os, time, warnings
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
@@ -17,8 +18,10 @@ from PIL import Image
 
 from .duplicates import fingerprint
 from .files import (
-    MAX_PIXELS, MIN_SIDE, BadImage, BadSetting, NotFound, cache, examine, is_litter, is_local, joined, place,
+    MAX_PIXELS, MIN_SIDE, BadImage, BadSetting, NotFound, cache, examine, is_litter, is_local, joined, place, plural,
     read_image, right_suffix, write_atomic)
+from .layouts import read_layout
+from .tables import TABLES, read_table
 
 # %% ../nbs/03_scan.ipynb #7893bf01
 class _Entry(NamedTuple):
@@ -135,24 +138,46 @@ def _contents(root, listing, max_pixels, at_once=20_000):
 # %% ../nbs/03_scan.ipynb #87569775
 def _named_as_picture(listing): return listing.index.str.lower().str.endswith(tuple(Image.registered_extensions()))
 
-def _by_class_folder(listing):
-    "Part and label of each path; a picture in no class folder is a problem, another file there is dropped"
-    folders = [path.split("/")[:-1] for path in listing.index]
-    parted = {above[0] for above in folders if len(above) > 1} & {"train", "test"}
-    if parted:
-        listing = listing[[len(above) > 0 and above[0] in parted for above in folders]]
-        folders = [path.split("/")[:-1] for path in listing.index]
-    depth = 1 if parted else 0  # where the class folder stands in a path
-    label = [above[depth] if len(above) > depth else "" for above in folders]
-    listing = listing.assign(part=[above[0] if parted else "" for above in folders], label=label)
-    loose = (listing.label == "") & (listing.problem == "")
+_other_suffixes = tuple(".txt .json .jsonl .csv .tsv .xml .yaml .yml .md .rst .html .htm .pdf .doc .docx .xls .xlsx "
+    ".npy .npz .mat .h5 .pkl .parquet .db .log .ini .py .ipynb .zip .gz .tar .mp4 .mov .avi .wav .mp3".split())
+
+def _class_of_folder(reading):
+    "The class and part of each folder whose pictures are of one class"
+    found = {}
+    for path, label in reading.label.items():
+        found.setdefault(path.rpartition("/")[0], set()).add((label, reading.part[path]))
+    return {folder: kinds.pop() for folder, kinds in found.items() if folder and len(kinds) == 1}
+
+def _suffixes_in_words(paths):
+    counts = Counter(os.path.splitext(path)[1].lower() or "without a suffix" for path in paths)
+    often = sorted(counts.items(), key=lambda found: (-found[1], found[0]))
+    return f"{plural(len(paths), 'file')} ({joined((f'{n:,} {suffix}' for suffix, n in often), most=4)})"
+
+def _by_class(listing, depth, tables={}):
+    "The files of classes, those with a problem and those left aside, with part and label; what was decided"
+    other = listing.index.str.lower().str.endswith(_other_suffixes)
+    named = listing.index[_named_as_picture(listing)]
+    reading = read_layout(list(named if len(named) else listing.index[~other]), depth, tables)
+    of_folder = _class_of_folder(reading)
+    def kind(path): return of_folder.get(path.rpartition("/")[0], ("", ""))
+    label = [reading.label.get(path) or kind(path)[0] for path in listing.index]
+    part = [reading.part.get(path) or kind(path)[1] for path in listing.index]
+    listing = listing.assign(part=part, label=label)
+    aside = listing.index.isin(list(reading.aside))
+    listing.loc[aside, ["part", "label"]] = ""
+    passed = ~aside & (listing.problem == "") & (other | (listing.label == ""))
+    if passed.any(): reading.notes.append(f"passed over: {_suffixes_in_words(listing.index[passed])}")
+    fine = aside & (listing.problem == "")
+    listing.loc[fine, "detail"] = [reading.aside[path] for path in listing.index[fine]]
+    loose = fine & (listing.detail == "in no class folder")
+    listing.loc[fine, "problem"] = "left aside"
     listing.loc[loose, ["problem", "detail"]] = "in no class folder", "move it into the folder of its class"
-    return listing[~loose | _named_as_picture(listing)]
+    return listing[~passed], reading
 
 # %% ../nbs/03_scan.ipynb #4b82b522
 def _warn_of_unusable(rows, root, strict):
     "Say how many files cannot be used, or raise for the first"
-    bad = rows[~rows.kept]
+    bad = rows[~rows.kept & ~rows.reason.str.startswith("left aside")]
     if not len(bad): return
     problem, detail = bad.reason.iat[0].split(": ", 1)
     if strict: raise BadImage.of(root/bad.path.iat[0], problem, detail)
@@ -161,12 +186,13 @@ def _warn_of_unusable(rows, root, strict):
                   f"{bad.path.iat[0]} the first; see items.reason")
 
 # %% ../nbs/03_scan.ipynb #0d2cab8e
-def _warn_of_empty(rows, root):
-    "Name the class folders without a file"
+def _warn_of_empty(paths, root, above):
+    "Name the folders that stand beside class folders and have no file in them"
     if not is_local(root): return
-    there = [folder for part in set(rows.part) for folder in (root/part).iterdir() if folder.is_dir()]
-    names = {folder.name for folder in there if not (folder.parent == root and folder.name in ("train", "test"))}
-    empty = sorted(name for name in names - set(rows.label) if not is_litter(name))
+    there = [folder for base in sorted(above) for folder in (root/base).iterdir() if folder.is_dir()]
+    folders = {path[:i] for path in paths for i, letter in enumerate(path) if letter == "/"}
+    empty = sorted({folder.name for folder in there if not is_litter(folder.name)
+                    and folder.relative_to(root).as_posix() not in folders})
     if empty:
         warnings.warn(f"{root.name} has folders without pictures, which are no classes therefore: "
                       f"{joined(empty, most=5)}")
@@ -187,28 +213,47 @@ def _no_pictures(root, label):
     example = root/"cats"/"1.jpg"
     return NotFound(f"{root} has no folder with pictures in it; make one folder for each class: {example}, …")
 
+def _tables_in(listing, root, most=20):
+    "The tables that may have labels, by path: those near the top"
+    paths = [path for path in listing.index if path.lower().endswith(TABLES) and path.count("/") < 4]
+    found = {}
+    for path in sorted(paths, key=lambda path: (path.count("/"), path))[:most]:
+        try: found[path] = read_table((root/path).read_bytes(), path)
+        except OSError: continue
+    return {path: table for path, table in found.items() if len(table)}
+
+def _by_class_or_error(listing, depth, root):
+    "`_by_class`, where an error names the folder"
+    try: return _by_class(listing, depth, _tables_in(listing, root))
+    except NotFound: raise _no_pictures(root, None) from None
+    except BadSetting as e: raise BadSetting(f"{root}: {e}") from None
+
 # %% ../nbs/03_scan.ipynb #ca0ac931
 def scan_folder(
-    root: Path, # holds LABEL/…, or train/LABEL/… and test/LABEL/…; also an address, `s3://…`
+    root: Path, # a folder of pictures, laid out as `read_layout` understands; also an address, `s3://…`
     strict: bool = False, # raise `BadImage` for the first picture that cannot be used, instead of marking it
     links: bool = False, # follow links that lead out of the folder
     max_pixels: int = MAX_PIXELS, # a picture with more is taken for a decompression bomb
     min_side: int = MIN_SIDE, # a picture with a shorter side is too small, pixels
-    label: str = None # the label of all pictures, at whatever depth; None: the names of the class folders
+    label: str = None, # the label of all pictures, at whatever depth; None: as `read_layout` finds
+    depth: int = None # which folder of a path is its class, from 1; None: found out
 ) -> pd.DataFrame: # one row a file, in order: path, label, part, sha256, width, height, kept, reason
-    "Scan a folder of class folders, and warn of what cannot be used; raises `NotFound` where there are no pictures"
+    """Scan a folder of pictures, and warn of what cannot be used. Sentences on what it was taken for are in its
+    `attrs["taken_for"]`. Raises `NotFound` where there are no pictures, and `BadSetting` where classes are not clear"""
     root = place(root)
     if not root.is_dir():
         raise NotFound(f"there is no folder {root}; give one that has a folder of pictures for each class")
     listing = _listing(root, links)
+    paths, reading = list(listing.index), None
     if label: listing = listing[_named_as_picture(listing) | (listing.problem != "")].assign(part="", label=label)
-    else: listing = _by_class_folder(listing)
+    else: listing, reading = _by_class_or_error(listing, depth, root)
     if not (listing.label != "").any(): raise _no_pictures(root, label)
     found = _judged_file(_contents(root, listing, max_pixels), min_side)
     rows = found.assign(part=listing.part, label=listing.label).reset_index()
     rows = rows[["path", "label", "part", "sha256", "width", "height", "kept", "reason"]]
     _warn_of_unusable(rows, root, strict)
-    if not label: _warn_of_empty(rows, root)
+    if reading: _warn_of_empty(paths, root, reading.above)
+    rows.attrs["taken_for"] = reading.sentences() if reading else []
     return rows
 
 # %% ../nbs/03_scan.ipynb #11934497

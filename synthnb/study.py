@@ -6,7 +6,7 @@
 __all__ = ['GENERATORS', 'make_generator', 'as_list', 'named_arms', 'check_out', 'held_out', 'not_usual', 'study']
 
 # %% ../nbs/50_study.ipynb #3dd9824c
-import inspect
+import inspect, warnings
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
@@ -15,6 +15,8 @@ from .data import ImageSet, load
 from .design import ARMS, study_arms, sweep
 from .experiment import Experiment
 from .files import BadSetting, NotFound, joined
+from .health import problems_in_words, problems_of, refuse_problems
+from .layouts import classes_in_words
 from .model import Recipe
 from .records import listed
 
@@ -114,6 +116,17 @@ def not_usual(
     known = inspect.signature(study).parameters
     return {k: v for k, v in given.items() if k != "out" and v != known[k].default}
 
+# %% ../nbs/50_study.ipynb #c6e755cc
+def _sound(data, depth, links, skip_bad) -> tuple: # ImageSet, and sentences on what the source was taken for
+    "Load the pictures of a study; raise for those that cannot be used, or leave them out"
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", ".* cannot be used") # they are named in the error
+        images = load(data, strict=(Path(data)/"manifest.parquet").is_file(), depth=depth, links=links)
+    found, said = problems_of(images.items), list(images.taken_for) or [classes_in_words(images.kept.label)]
+    if not skip_bad: refuse_problems(found, data)
+    if len(found): said.append(f"left out with skip_bad: {'; '.join(problems_in_words(found))}")
+    return images.where(~images.items.path.isin(found.path)), said
+
 # %% ../nbs/50_study.ipynb #af2c0d48
 def study(
     data: str = "digits", # a data set's name, or a folder with a folder of pictures for each class
@@ -128,6 +141,9 @@ def study(
     epochs: float | list[float] = None, # in place of steps: passes over all pictures of an arm
     seconds: float | list[float] = None, # in place of steps: time of training
     size: int = None, # side of the squares, pixels; None: 32 for digits, 128 for anything else
+    depth: int = None, # which folder of a path is its class, from 1; None: found out from the folders
+    links: bool = False, # follow links that lead out of the folder
+    skip_bad: bool = False, # leave out pictures that cannot be used, instead of an error that names them
     test: float = 0.6, # share, or number, of pictures held out where the data has no part `test`
     flip: bool = None, # mirror pictures at random; None: not digits, anything else
     more: float = 2., # real pictures of the control more_real, as a multiple of the others'
@@ -148,12 +164,14 @@ def study(
     length = _length(data, steps, epochs, seconds, at_once=bool(patience or as_published))
     maker = make_generator(generator, **(options or {}))
     chosen = named_arms(as_list(arms), maker, as_list(n), as_list(share), more)
-    images = load(data, strict=True)
+    images, taken_for = _sound(data, depth, links, skip_bad)
     check_out(out, data)
     real, held = held_out(images, test, seed)
     recipe = Recipe(size=look["size"], flip=look["flip"], patience=patience, as_published=as_published)
     name = Path(data).resolve().name if Path(data).is_dir() else data
     counted, metrics = (None if names is None else as_list(names) for names in (declared, metric))
-    return Experiment(real, held, chosen, look["per_class"], replicates, **length, recipe=recipe, out=out, seed=seed,
-        name=name, validation=validation, reference=reference, declared=counted, margin=margin,
+    experiment = Experiment(real, held, chosen, look["per_class"], replicates, **length, recipe=recipe, out=out,
+        seed=seed, name=name, validation=validation, reference=reference, declared=counted, margin=margin,
         metric=metrics, repeats=repeats, study=given)
+    experiment.taken_for = taken_for
+    return experiment

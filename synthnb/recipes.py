@@ -125,7 +125,7 @@ class _PlainSteps:
 
     def step(self, x, y):
         "Train on one batch; give its loss and accuracy"
-        return {name: float(value) for name, value in self._train(x, y).items()}
+        return {name: float(value) for name, value in sorted(self._train(x, y).items())}
 
     def close(self): "Leave the network compiled as it was"
 

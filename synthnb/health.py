@@ -18,7 +18,6 @@ def _unusable(items):
 def _two_labels(kept):
     same = kept[(kept.sha256 != "") & kept.groupby("sha256").label.transform("nunique").gt(1)]
     for _, rows in same.groupby("sha256"):
-        first = rows.iloc[0]
         for row in rows.itertuples():
             other = rows.path[rows.label != row.label].iat[0]
             yield row.path, "under two labels", f"the same picture is {other}"

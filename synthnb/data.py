@@ -24,6 +24,7 @@ from .feed import ORIGINS, batches, parts, plan, square, squares, warp
 from .files import (
     MAX_PIXELS, MIN_SIDE, BadImage, BadSetting, LeakError, NotFound, SynthnbError, cores, is_local, joined, link, place,
     plural, read_image, seeded, write_atomic)
+from .health import left_out
 from .scan import changed_since, fingerprints_of, scan_folder
 from .split import drawn, held_out
 
@@ -330,12 +331,10 @@ def _twice(kept):
 def check(self: ImageSet, against: ImageSet = None # a set that must stay unseen
 ) -> pd.DataFrame: # path, problem, detail
     "Find everything that is wrong with a set, one row a finding"
-    bad = self.items[~self.items.kept]
-    left_out = [(path, *(reason + ": ").split(": ")[:2]) for path, reason in zip(bad.path, bad.reason)]
     since = self.since()
     readable = self.where(~self.items.path.isin(since.path[since.problem != "wrong extension"]))
     twice = _twice(readable.grouped().kept)
-    found = [pd.DataFrame([*left_out, *twice], columns=["path", "problem", "detail"]), since]
+    found = [pd.DataFrame([*left_out(self.items), *twice], columns=["path", "problem", "detail"]), since]
     if against is not None: found.append(shared(readable, against))
     return pd.concat(found).sort_values(["path", "problem"], ignore_index=True)
 

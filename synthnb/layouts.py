@@ -35,6 +35,11 @@ def part_of(
     parts, rest = [PARTS[w] for w in words if w in PARTS], [w for w in words if w not in PARTS and w not in _fillers]
     return (parts[0], tuple(rest)) if len(parts) == 1 else (None, ())
 
+def _plain_part(name):
+    "The part that a name says and nothing else; None where there is none, or more than that"
+    part, rest = part_of(name)
+    return None if rest else part
+
 # %% ../nbs/02a_layouts.ipynb #5337a3fb
 def _parts_among(names) -> dict: # name: part
     "The folders that may be parts: names that are a part's word, or the largest family of one stem that has train"
@@ -70,13 +75,15 @@ def labels_in_names(
 class _Tree:
     "Pictures below a folder: those in it, and those of each folder inside"
     def __init__(self, paths, base=""):
-        self.base, self.own, self.inside = base, [], {}
+        self.base, self.own, self.inside, self._trees = base, [], {}, {}
         for path in paths:
             name, is_below, _ = path[len(base):].partition("/")
             if is_below: self.inside.setdefault(name, []).append(path)
             else: self.own.append(path)
 
-    def into(self, name): return _Tree(self.inside[name], f"{self.base}{name}/")
+    def into(self, name):
+        if name not in self._trees: self._trees[name] = _Tree(self.inside[name], f"{self.base}{name}/")
+        return self._trees[name]
 
     def folders_in(self, name): return set(self.into(name).inside)
 
@@ -119,7 +126,7 @@ def _wrapper(tree) -> str: # its name; empty where the folders are not wrapped
     if len(tree.inside) == 1:
         name, = tree.inside
         below = tree.into(name)
-        return "" if below.own or part_of(name)[0] and not part_of(name)[1] else name
+        return "" if below.own or _plain_part(name) else name
     images = [name for name in tree.inside if name.lower() in _images and not tree.flat(name)]
     rest = {name.lower() for name in tree.inside if name not in images}
     return images[0] if len(images) == 1 and rest <= _beside_images else ""
@@ -148,10 +155,10 @@ def _refuse_two_levels(tree):
 def _below_part(tree, reading, part):
     "The tree of a part's classes; raises where there are parts below a part"
     tree = _unwrapped(tree, reading)
-    while len(tree.inside) == 1 and part_of(next(iter(tree.inside))) == (part, ()):
+    while len(tree.inside) == 1 and _plain_part(next(iter(tree.inside))) == part:
         reading.leave(tree.own, "in no class folder")
         tree = _unwrapped(tree.into(next(iter(tree.inside))), reading)
-    below = sorted(name for name in tree.inside if part_of(name)[0] and not part_of(name)[1])
+    below = sorted(name for name in tree.inside if _plain_part(name))
     if below:
         raise BadSetting(f"the folder {tree.base} is a part of the data, and so seems {joined(below)} in it; "
                          "leave one of the two levels of parts out")
@@ -246,7 +253,7 @@ def _no_train(reading, labels):
     if set(labels) - {""}: reading.notes.append(f"all is taken together, as there is only {joined(sorted(labels))}")
     for path in reading.part: reading.part[path] = ""
 
-# %% ../nbs/02a_layouts.ipynb #ea35968b
+# %% ../nbs/02a_layouts.ipynb #310ac800
 def _by_depth(paths, depth, reading):
     "Take the folder at a given depth of each path for the class, and a part above it for the part"
     for path in paths:
@@ -257,13 +264,14 @@ def _by_depth(paths, depth, reading):
         above = [part for part, rest in map(part_of, folders[:depth - 1]) if part]
         reading.take([path], folders[depth - 1], above[-1] if above else "")
 
+# %% ../nbs/02a_layouts.ipynb #c3a08800
 def _is_metadata(name): return name.rsplit("/", 1)[-1].lower() in ("metadata.csv", "metadata.jsonl")
 
-def _by_tables(tables, paths, reading) -> bool: # whether one of them has labels
+def _by_tables(names, tables, paths, reading) -> bool: # whether one of them has labels
     "Take the classes that tables say, and the parts from a column, or from the folders of pictures and tables"
     found, used = {}, []
-    for where, table in tables.items():
-        labels = labels_in_table(table, paths, where)
+    for where in names:
+        labels = labels_in_table(tables[where], paths, where)
         found |= labels
         if labels: used.append(where)
     for path, (label, word) in found.items():
@@ -277,17 +285,19 @@ def _by_tables(tables, paths, reading) -> bool: # whether one of them has labels
 def _by_folders(paths, tables, aside) -> Reading:
     "Take the classes that folders and file names say; tables where these do not"
     own, other = Reading(aside=dict(aside)), Reading(aside=dict(aside))
+    names = [name for name in tables if not _is_metadata(name)]
     try: _take_all(_unwrapped(_Tree(paths), own), own)
     except BadSetting:
-        if _by_tables(tables, paths, other): return other
+        if _by_tables(names, tables, paths, other): return other
         raise
-    if not own.label and _by_tables(tables, paths, other): return other
+    if not own.label and _by_tables(names, tables, paths, other): return other
     return own
 
+# %% ../nbs/02a_layouts.ipynb #ea35968b
 def read_layout(
     paths: list, # of pictures, relative, with slashes
     depth: int = None, # which folder of a path is its class, from 1; None: found out
-    tables: dict = {} # tables beside the pictures, by their paths
+    tables: dict = {} # tables beside the pictures, by their paths; only those that are asked are looked up
 ) -> Reading:
     """Tell which class and part each picture belongs to. Raises `NotFound` where no picture is in a class, and
     `BadSetting` where two readings are as good as each other"""
@@ -295,7 +305,7 @@ def read_layout(
     if depth is not None and depth < 1: raise BadSetting(f"depth={depth}: give the number of a folder, from 1")
     paths = _without_thumbnails(sorted(paths), reading)
     if depth: _by_depth(paths, depth, reading)
-    elif not _by_tables({name: t for name, t in tables.items() if _is_metadata(name)}, paths, reading):
+    elif not _by_tables(filter(_is_metadata, tables), tables, paths, reading):
         reading = _by_folders(paths, tables, reading.aside)
     _one_case(reading)
     _settle_parts(reading)

@@ -8,6 +8,7 @@ __all__ = ['remember', 'recall', 'scan_folder', 'changed_since', 'fingerprints_o
 # %% ../nbs/03_scan.ipynb #a1ab1fd8
 import hashlib, io, os, time, warnings
 from collections import Counter
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
@@ -190,7 +191,8 @@ def _warn_of_empty(paths, root, above):
     "Name the folders that stand beside class folders and have no file in them"
     if not is_local(root): return
     there = [folder for base in sorted(above) for folder in (root/base).iterdir() if folder.is_dir()]
-    folders = {path[:i] for path in paths for i, letter in enumerate(path) if letter == "/"}
+    below = {path.rpartition("/")[0] for path in paths}
+    folders = below | {folder[:i] for folder in below for i, letter in enumerate(folder) if letter == "/"}
     empty = sorted({folder.name for folder in there if not is_litter(folder.name)
                     and folder.relative_to(root).as_posix() not in folders})
     if empty:
@@ -213,18 +215,23 @@ def _no_pictures(root, label):
     example = root/"cats"/"1.jpg"
     return NotFound(f"{root} has no folder with pictures in it; make one folder for each class: {example}, …")
 
-def _tables_in(listing, root, most=20):
-    "The tables that may have labels, by path: those near the top"
-    paths = [path for path in listing.index if path.lower().endswith(TABLES) and path.count("/") < 4]
-    found = {}
-    for path in sorted(paths, key=lambda path: (path.count("/"), path))[:most]:
-        try: found[path] = read_table((root/path).read_bytes(), path)
-        except OSError: continue
-    return {path: table for path, table in found.items() if len(table)}
+class _Tables(Mapping):
+    "The tables near the top of a listing, by path; one is read when it is asked"
+    def __init__(self, listing, root, most=20):
+        paths = [path for path in listing.index if path.lower().endswith(TABLES) and path.count("/") < 4]
+        self.root, self.paths = root, sorted(paths, key=lambda path: (path.count("/"), path))[:most]
+
+    def __iter__(self): return iter(self.paths)
+
+    def __len__(self): return len(self.paths)
+
+    def __getitem__(self, path):
+        try: return read_table((self.root/path).read_bytes(), path)
+        except OSError: return pd.DataFrame()
 
 def _by_class_or_error(listing, depth, root):
     "`_by_class`, where an error names the folder"
-    try: return _by_class(listing, depth, _tables_in(listing, root))
+    try: return _by_class(listing, depth, _Tables(listing, root))
     except NotFound: raise _no_pictures(root, None) from None
     except BadSetting as e: raise BadSetting(f"{root}: {e}") from None
 

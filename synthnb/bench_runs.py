@@ -24,6 +24,7 @@ from .design import study_arms
 from .experiment import Experiment
 from .files import NotFound
 from .measure import alone, start
+from .records import UNREPEATABLE
 from .study import study
 from .workers import needs_extra
 
@@ -51,7 +52,7 @@ def left_in(out: Path) -> dict:
     pictures = {f: hashlib.sha256((out/f).read_bytes()).hexdigest() for f in files if f.endswith((".png", ".jpg"))}
     trials, predictions = pd.read_csv(out/"trials.csv"), pd.read_parquet(out/"predictions.parquet")
     return {"trials": len(trials), "more than once": int(trials.duplicated(["arm", "replicate"]).sum()),
-        "all columns but seconds": _digest_of(trials.drop(columns="seconds").to_csv()),
+        "all columns but seconds": _digest_of(trials.drop(columns=UNREPEATABLE).to_csv()),
         "predictions": _digest_of(pd.util.hash_pandas_object(predictions).tolist()), "pictures": len(pictures),
         "their paths and contents": _digest_of(pictures), "names of all files": _digest_of(files),
         "half-written or failed": sum(f.endswith((".part", ".steps", ".error.json")) for f in files)}

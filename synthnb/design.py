@@ -161,7 +161,7 @@ def _check_names(self: Design):
     for arm in self.arms:
         if arm.model not in ("cnn", REFERENCE): 
             raise BadSetting(f"arm {arm.name!r}: there is no model {arm.model!r}; choose cnn or imagenet")
-        if arm.times < 1 or arm.more <= 0: 
+        if arm.times != "balance" and arm.times < 1 or arm.more <= 0: 
             raise BadSetting(f"arm {arm.name!r}: times={arm.times} and more={arm.more}; "
                              "give at least 1, and more than 0")
         if arm.more != 1 and self.numbers == [None]: 

@@ -19,7 +19,7 @@ from .design import ARMS, CONTROLS, REFERENCE, Arm, asked, design, refuse_leaks,
 from .files import BadSetting, cores, joined, locked, plural, write_atomic
 from .looks import Looks, declared_looks, looks_of, out_of_reach, told, undecided
 from .model import Recipe
-from .records import Layout
+from .records import UNREPEATABLE, Layout
 from .replicate import make_pictures
 from .run import Run
 from .stats import too_few
@@ -94,14 +94,21 @@ def _differences(there, here, name) -> list: # of str
     return [difference for pair in pairs for difference in _differences(*pair)]
 
 # %% ../nbs/30_experiment.ipynb #d208da18
+def _more(there, here) -> list: # names of settings
+    "List what a run is given more of than it had: replicates, and budgets where their records can be told apart"
+    def is_more(name):
+        had, asks = there.get(name), here.get(name)
+        if name == "replicates": return isinstance(had, int) and had < asks
+        return isinstance(had, list) and isinstance(asks, list) and set(had) < set(asks)
+    return [name for name in ("replicates", "steps", "epochs") if is_more(name)]
+
 def _same_run(there, here, folder):
-    "Raise `BadSetting` if the configuration in a folder is not the one asked for, but for more replicates"
-    number = there.get("replicates")
+    "Raise `BadSetting` if the configuration in a folder is not the one asked for, but for more of the same"
     if "looks" in here and "looks" not in there:
         raise BadSetting(f"{folder} holds a run that was begun without looks, and may have been looked at; "
                          "to grow until it is decided, choose another folder")
-    grows = "looks" in here or isinstance(number, int) and number < here["replicates"]
-    compared = [k for k in {**here, "repeats": 1} if not (grows and k == "replicates")]
+    more = ["replicates"] if "looks" in here else _more(there, here)
+    compared = [k for k in {**here, "repeats": 1} if k not in more]
     other = [difference for k in compared for difference in _differences(there.get(k), here.get(k), k)]
     if not other: return
     raise BadSetting(f"{folder} holds another run ({joined(other, most=3, between='; ')}); "
@@ -154,6 +161,13 @@ def _alone(folder):
         yield
 
 # %% ../nbs/30_experiment.ipynb #3f4f1640
+def _grown(before, more):
+    "What the configuration keeps of a run that is given more of something"
+    longer = [{name: before[name] for name in ("replicates", more[-1])}] if {"steps", "epochs"} & set(more) else []
+    first = [before["replicates"]] if "replicates" in more else []
+    marks = dict(grown=[*before.get("grown", []), *first], lengthened=[*before.get("lengthened", []), *longer])
+    return {name: mark for name, mark in marks.items() if mark}
+
 @patch
 def _claim(self: Experiment, jobs):
     "Write down what the run is, or take up what is there; the folder's lock has to be held"
@@ -164,9 +178,8 @@ def _claim(self: Experiment, jobs):
     if other := _differences(there, now, "versions"):
         warnings.warn(f"{self.out} was begun with other software ({other[0]}); "
                       "what is done now may differ in the last digits")
-    grown = {} if self.looks else dict(grown=[*before.get("grown", []), before["replicates"]])
-    grows = before["replicates"] < new["replicates"]
-    self.config = before | dict(replicates=new["replicates"]) | grown if grows else before
+    more = _more(before, new)
+    self.config = before | {name: new[name] for name in more} | ({} if self.looks else _grown(before, more))
     write_atomic(self.out/"config.json", json.dumps(self.config, indent=1).encode())
     if self.study is not None: write_study(self.out/"study.toml", self.study, self.config.get("made_with", {}))
 

@@ -11,7 +11,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from .arms import counts_of
 from .compare import REFERENCE
+from .design import number_of
 from .files import BadSetting, cores, plural
 from .model import cnn
 from .tasks import missing_trainings
@@ -19,9 +21,10 @@ from .workers import workers
 
 # %% ../nbs/50a_forecast.ipynb #f4e1f18e
 def _pictures_of(arm, per_class, experiment):
-    "About how many pictures an arm trains on"
-    real = len(experiment.real) if per_class is None else per_class * len(experiment.real.labels)
-    return real * (arm.more or 1) * (1 + sum(n for _, n in arm.makers))
+    "Count the pictures that an arm trains on"
+    real = experiment.real.items.label
+    if per_class is not None: real = np.repeat(experiment.real.labels, number_of(per_class, arm.more))
+    return sum(counts_of(arm, real).values())
 
 def steps_left(
     experiment # an `Experiment`

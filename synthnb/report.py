@@ -6,7 +6,7 @@
 __all__ = ['published', 'report']
 
 # %% ../nbs/46_report.ipynb #d007998d
-import base64, html, json
+import base64, html, json, re
 from pathlib import Path
 
 import pandas as pd
@@ -23,6 +23,7 @@ from .health import chance_level
 from .peeking import peeking
 from .stats import interval
 from .variance import variance, variance_figure
+from .wording import COLOURS
 
 # %% ../nbs/46_report.ipynb #c3983bd6
 def _paragraph(text): return f"<p>{html.escape(text)}</p>"
@@ -81,6 +82,18 @@ def _undone(run, trials):
         are = "is" if missing == 1 else "are"
         yield f"{plural(missing, 'trial')} of this experiment {are} not done yet: run it again to finish it."
 
+# %% ../nbs/46_report.ipynb #306dd5a0
+def _about_growth(config): # yields sentences
+    "What a run was given later, and whether looking before could have ended it"
+    unit, before = config["unit"], [*config.get("grown", [])]
+    if before: yield f"This run began with {plural(before[0], 'replicate')} and was given more later."
+    for one in config.get("lengthened", []):
+        before.append(one["replicates"])
+        yield f"Its trainings were first measured at {joined(one[unit])} {unit}, and at more later."
+    if not before: return
+    if max(before) < 5: yield "There were too few replicates then for any verdict, so looking at them did no harm."
+    else: yield "If that was decided after looking at the result, its p-values are too small."
+
 # %% ../nbs/46_report.ipynb #998f7108
 def _about_chance(run, comparison): # yields sentences
     "What guessing would be right for, and whether the baseline is better than that"
@@ -109,9 +122,7 @@ def _notes(run, trials, comparison): # yields sentences
     yield f"{comparison.scope()}."
     yield _about_trials(run, trials)
     yield from _about_chance(run, comparison)
-    if config.get("grown"):
-        yield (f"This run began with {config['grown'][0]} replicates and was given more later. If that was decided "
-               "after looking at the result, its p-values are too small.")
+    yield from _about_growth(config)
     if left_out:
         pairs = [f"{arm}, replicate {joined(replicates)}" for arm, replicates in left_out.items()]
         yield f"Left out, because one side of the pair is missing: {joined(pairs, between='; ')}."
@@ -145,10 +156,12 @@ def _as_published(trials):
     return f'<div class="notice">{_protocol}{_html_table(percent, 1)}</div>'
 
 # %% ../nbs/46_report.ipynb #90dc6fdd
+def _style_class(verdict): return re.sub(r"\W+", "-", verdict)
+
 def _verdict_list(comparison):
     "The verdicts of the last setting, each in the colour of its kind"
     last = comparison.last()
-    kinds = [verdict.replace(" ", "-") for verdict in last.verdict]
+    kinds = map(_style_class, last.verdict)
     items = [f'<li class="{kind}">{html.escape(sentence)}</li>' for kind, sentence in zip(kinds, last.verdicts())]
     return f'<ul class="verdicts">{"".join(items)}</ul>'
 
@@ -321,8 +334,6 @@ p{margin:.5rem 0;max-width:46rem}figure{margin:.5rem 0;overflow-x:auto}img{max-w
 summary{cursor:pointer}
 .verdicts{list-style:none;padding:0;margin:1rem 0}.verdicts li{padding:.5rem .75rem;margin:.35rem 0;
 border-left:5px solid #9aa5b1;background:#f4f6f8;overflow-wrap:anywhere}
-.verdicts .helps{border-color:#1b7f3b;background:#eaf6ee}.verdicts .hurts{border-color:#b3261e;background:#fbecea}
-.verdicts .equivalent{border-color:#1f5fa8;background:#eaf1fa}
 .notice{border:2px solid #b3261e;padding:.25rem .75rem;margin:1rem 0}.wide{overflow-x:auto}
 table{border-collapse:collapse;font-size:.85rem;font-variant-numeric:tabular-nums}
 th,td{padding:.25rem .6rem;text-align:right;white-space:nowrap;border-bottom:1px solid #e3e7ec}th{white-space:normal;
@@ -330,6 +341,8 @@ vertical-align:bottom}th:first-child,td:first-child,.words td:nth-last-child(n+8
 .all th{text-align:left}
 pre{overflow-x:auto;background:#f4f6f8;padding:.75rem;font-size:.8rem}
 """
+_verdict_styles = "".join(f".verdicts .{_style_class(word)}{{border-color:{colour};background:{colour}17}}"
+    for word, colour in COLOURS.items())
 
 # %% ../nbs/46_report.ipynb #49065999
 def _whole_page(title, *parts):
@@ -339,7 +352,8 @@ def _whole_page(title, *parts):
     return (f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
             f'<meta http-equiv="Content-Security-Policy" content="{policy}">'
             f'<meta name="viewport" content="width=device-width, initial-scale=1"><title>{title}</title>'
-            f'<style>{_style_sheet}</style></head><body><h1>{title}</h1>{"".join(parts)}</body></html>\n')
+            f'<style>{_style_sheet}{_verdict_styles}</style></head>'
+            f'<body><h1>{title}</h1>{"".join(parts)}</body></html>\n')
 
 # %% ../nbs/46_report.ipynb #c8272faf
 def report(

@@ -21,9 +21,8 @@ from .data import ImageSet
 from .draws import overlap as overlap_of
 from .files import BadSetting, NotFound, plural
 from .groups import related
-from .learning import LEARNT
 from .looks import last_look, looks_of
-from .records import Layout, Record, arm_pictures, listed
+from .records import TRIAL_COLUMNS, Layout, Record, arm_pictures, listed
 from .report import report as write_report
 
 # %% ../nbs/40_run.ipynb #988a2a55
@@ -129,14 +128,12 @@ def _has_records(self: Run): return any(path.exists() for *_, path in self.layou
 @patch(as_prop=True)
 def trials(self: Run) -> pd.DataFrame:
     "One row an arm, replicate and setting that is done; `budget` is counted in steps, epochs or seconds, as was asked"
-    columns = ["arm", "replicate", "per_class", "budget", "seed", "test_accuracy", "test_n", "train_accuracy", "steps", 
-        "seen_real", "seen_generated", "seen_stylized", "seconds"]
-    if self.config.get("patience"): columns.append("best_step")
     table = self.folder/"trials.csv"
     if not self._has_records() and table.exists():
         return pd.read_csv(table).astype(dict(per_class=float))
     rows = [record.row for record in self._done()]
-    columns += [c for c in LEARNT if any(c in row for row in rows)] # runs of earlier versions lack them
+    columns = list(dict.fromkeys([*TRIAL_COLUMNS, *(column for row in rows for column in row)]))
+    if not self.config.get("patience"): columns = [column for column in columns if column != "best_step"]
     found = pd.DataFrame(rows, columns=columns).astype(dict(per_class=float))
     if self.layout.repeats == (1, 1): return found
     found.insert(2, "draw", found.replicate.map(self.layout.draw))

@@ -244,7 +244,7 @@ def _config_of(run):
 
 def _put_parent(client, home, name, config):
     "Copy what concerns all trials; give the parent's id"
-    lasting = {k: v for k, v in config.items() if k not in ("replicates", "grown", "looked")}
+    lasting = {k: v for k, v in config.items() if k not in ("replicates", "grown", "lengthened", "looked")}
     digest = hashlib.sha256(json.dumps(lasting, sort_keys=True).encode()).hexdigest()[:16]
     params = {k: v for k, v in config.items() if not isinstance(v, dict) and k != "arms"}
     params["arms"] = joined(arm["name"] for arm in config.get("arms", []))

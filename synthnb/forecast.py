@@ -102,5 +102,5 @@ def agree(
     if sys.stdin and sys.stdin.isatty():
         if input("begin? [y/N] ").strip().lower() in ("y", "yes"): return
         raise BadSetting("nothing was made")
-    raise BadSetting("that is over an hour; begin with --yes, or take less: --size 64, --replicates 4, --steps 300, "
+    raise BadSetting("that is over an hour; begin with --yes, or take less: --quick, --size 64, --steps 300, "
                      "fewer arms")

@@ -168,6 +168,7 @@ def augment(
     only: dict = None # vary only pictures with these values, as in `ImageSet.only`: dict(part="train"). None: all
 ) -> ImageSet: # the given pictures and the made ones, in `out`
     "Add `n` pictures by `generator` for each given one"
+    images = images.where(images.items.kept | (images.items.label != "")) # what was set aside has no label
     chosen, real, fitted_on = _begin(images, generator, n, only)
     out, params = _new_folder(out), getattr(generator, "params", {})
     given = settle(images, out)

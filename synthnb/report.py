@@ -279,6 +279,15 @@ def _about_features(run): # yields HTML
     yield _paragraph(_read_distances)
 
 # %% ../nbs/46_report.ipynb #877c54b2
+def _about_data(run): # yields HTML
+    "What the data were taken for, and how many pictures each class has"
+    for sentence in run.config.get("taken_for", ()): yield _paragraph(f"{redact(sentence)}.")
+    real = run.manifest[(run.manifest.origin == "real") & run.manifest.kept].drop_duplicates(["part", "sha256"])
+    names = dict(train="to train on, in all replicates", validation="to stop by", test="held out")
+    parts = [part for part in names if part in set(real.part)]
+    table = pd.crosstab(real.label, real.part)[parts].rename(columns=names)
+    yield _html_table(table.rename_axis("class").rename_axis(None, axis=1).reset_index(), 0)
+
 def _about_confusions(run, trials): # yields HTML
     setting = settings(trials)[-1]
     here = f" Here and in the next section: {in_words(setting, run.unit)}." if setting else ""
@@ -290,6 +299,7 @@ def _about_pictures(run): # yields HTML
 
 def _insight_sections(run, trials): # yields sections
     "What is taken for what, what the networks see, and pictures"
+    yield _section("The pictures of each class", _where_possible(_about_data, run))
     yield _section("What is taken for what", _where_possible(_about_confusions, run, trials))
     yield _section("What the networks see in the test pictures", _where_possible(_about_features, run))
     yield _section("Training pictures by origin", _where_possible(_about_pictures, run))
@@ -307,13 +317,12 @@ def _again(run):
     summary = "<summary>The whole configuration, with versions and seed</summary>"
     yield f"<details>{summary}{_preformatted(config)}</details>"
 
-# %% ../nbs/46_report.ipynb #0206bc08
+# %% ../nbs/46_report.ipynb #63d5fc15
 def _whole_numbers(table):
     "The table with numbers that have no fraction shown as such"
     whole = [c for c in ("per_class", "budget", "seconds") if c in table and table[c].notna().all()]
     return table.assign(**{c: table[c].map("{:.10g}".format) for c in whole})
 
-# %% ../nbs/46_report.ipynb #63d5fc15
 def _record_sections(run, trials): # yields sections
     "What was done, trial by trial, and how to do it again"
     yield _section("What entered the training steps", _html_table(entered(trials)))

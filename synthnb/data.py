@@ -44,7 +44,8 @@ class ImageSet:
         root: Path # the folder that the paths start from; also an address, `s3://…`
     ):
         items = items.assign(**{c: v for c, v in COLUMNS.items() if c not in items})
-        self.items, self.root = items.reset_index(drop=True), place(root)
+        there = place(root)
+        self.items, self.root = items.reset_index(drop=True), there.absolute() if is_local(there) else there
 
     @property
     def kept(self) -> pd.DataFrame:

@@ -108,7 +108,7 @@ def _same_run(there, here, folder):
         raise BadSetting(f"{folder} holds a run that was begun without looks, and may have been looked at; "
                          "to grow until it is decided, choose another folder")
     more = ["replicates"] if "looks" in here else _more(there, here)
-    compared = [k for k in {**here, "repeats": 1} if k not in more]
+    compared = [k for k in {**here, "repeats": 1} if k not in [*more, "name"]] # digests tell the pictures apart
     other = [difference for k in compared for difference in _differences(there.get(k), here.get(k), k)]
     if not other: return
     raise BadSetting(f"{folder} holds another run ({joined(other, most=3, between='; ')}); "

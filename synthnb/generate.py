@@ -74,8 +74,9 @@ def _picture_names(row, generator, fitted_on, n, seed):
     decisive = [generator.name, getattr(generator, "params", {}), fitted_on, seed, row["sha256"]]
     key = hashlib.sha256(json.dumps(decisive, sort_keys=True, default=str).encode()).hexdigest()[:8]
     old, origin = Path(row["path"]), getattr(generator, "origin", "generated")
+    stem = old.stem.encode()[:200].decode(errors="ignore") # a name has at most 255 bytes
     suffix = ".jpg" if old.suffix.lower() in (".jpg", ".jpeg") else ".png"
-    return [f"{origin}/{row['label']}/{old.stem}-{key}-{k}{suffix}" for k in range(n)]
+    return [f"{origin}/{row['label']}/{stem}-{key}-{k}{suffix}" for k in range(n)]
 
 # %% ../nbs/10_generate.ipynb #68c5a3ea
 def refuse_shown(

@@ -105,6 +105,8 @@ def _settled(row, file, out):
     return link(file, home).relative_to(out).as_posix()
 
 # %% ../nbs/17_provenance.ipynb #ce63e3e0
+_gone = "{} is not there any more; scan its folder again"
+
 def settle(
     images: ImageSet, # the given pictures
     out: Path # folder of the new set
@@ -117,7 +119,7 @@ def settle(
         if set(label) & {"/", "\\"} or label in ("", ".", ".."):
             raise BadSetting(f"the label {label!r} cannot name a folder; rename it")
         if file.is_file(): row["path"] = _settled(row, file, out)
-        else: row.update(path="", kept=False, reason=f"{row['path']} is not there any more; scan its folder again")
+        else: row.update(path="", kept=False, reason=row["reason"] or _gone.format(row["path"]))
     return ImageSet(pd.DataFrame(rows, columns=images.items.columns), out)
 
 # %% ../nbs/17_provenance.ipynb #c3f1004a

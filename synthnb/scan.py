@@ -47,6 +47,10 @@ def _bad_link(entry, root, links, above):
     return ""
 
 # %% ../nbs/03_scan.ipynb #f4662d5c
+def _in_utf8(name):
+    "A file's name without the bytes that are no UTF-8, which a manifest cannot hold"
+    return os.fsencode(name).decode("utf-8", "backslashreplace")
+
 def _passed_over(path):
     "Whether a file is the system's, or a manifest of ours, and no picture"
     return is_litter(path) or path.rsplit("/", 1)[-1].lower() in ("manifest.parquet", "manifest.csv")
@@ -59,10 +63,11 @@ def _walk(folder, root, links, prefix="", above=()):
         return
     above = (*above, os.path.realpath(folder))
     for entry in there:
-        path = prefix + entry.name
+        path = prefix + _in_utf8(entry.name)
         if _passed_over(entry.name): continue
         bad_link = _bad_link(entry, root, links, above) if entry.is_symlink() else ""
         if bad_link: yield _Entry(path, "", "a link", bad_link)
+        elif path != prefix + entry.name: yield _Entry(path, "", "a bad name", "it is no UTF-8; rename it")
         elif entry.is_dir(): yield from _walk(entry.path, root, links, path + "/", above)
         elif entry.is_file(): yield _Entry(path, _stamp(entry.stat()))
         else: yield _Entry(path, "", "unreadable", "it is no regular file")
@@ -86,7 +91,7 @@ def _listing(root, links):
 # %% ../nbs/03_scan.ipynb #71a8dd47
 def _cache_file(root, kind):
     name = str(root.resolve() if is_local(root) else root)
-    return cache()/"scans"/f"{hashlib.sha256(name.encode()).hexdigest()[:24]}.{kind}"
+    return cache()/"scans"/f"{hashlib.sha256(os.fsencode(name)).hexdigest()[:24]}.{kind}"
 
 def remember(
     root: Path, # the folder, or the address, that the table tells about
@@ -190,7 +195,8 @@ def _warn_of_unusable(rows, root, strict):
 def _warn_of_empty(paths, root, above):
     "Name the folders that stand beside class folders and have no file in them"
     if not is_local(root): return
-    there = [folder for base in sorted(above) for folder in (root/base).iterdir() if folder.is_dir()]
+    there = [folder for base in sorted(above) for folder in (root/base).iterdir()
+             if folder.is_dir() and folder.name == _in_utf8(folder.name)]
     below = {path.rpartition("/")[0] for path in paths}
     folders = below | {folder[:i] for folder in below for i, letter in enumerate(folder) if letter == "/"}
     empty = sorted({folder.name for folder in there if not is_litter(folder.name)

@@ -18,6 +18,7 @@ from .experiment import Experiment
 from .files import BadSetting, NotFound, joined
 from .health import problems_in_words, problems_of, refuse_problems
 from .layouts import classes_in_words
+from .marks import marks_in_words, marks_of
 from .model import Recipe
 from .records import listed
 
@@ -194,7 +195,9 @@ def _sound(data, depth, links, skip_bad) -> tuple: # ImageSet, and sentences on 
     found, said = problems_of(images.items), list(images.taken_for) or [classes_in_words(images.kept.label)]
     if not skip_bad: refuse_problems(found, data)
     if len(found): said.append(f"left out with skip_bad: {'; '.join(problems_in_words(found))}")
-    return images.where(~images.items.path.isin(found.path)), said
+    images = images.where(~images.items.path.isin(found.path))
+    own = Path(data).exists() # nobody has to be told of sets that have a name
+    return images, said + (marks_in_words(marks_of(images.only(origin="real"))) if own else [])
 
 # %% ../nbs/50_study.ipynb #af2c0d48
 def study(

@@ -20,6 +20,7 @@ from .figures import accuracy_figure, curve_figure, curves, difference_figure, e
 from .files import SynthnbError, joined, plural, write_atomic
 from .insight import confusion_figure, pca_figure, samples_figure
 from .health import chance_level
+from .metrics import as_metrics
 from .peeking import peeking
 from .stats import interval
 from .variance import variance, variance_figure
@@ -194,16 +195,18 @@ def _explained(comparison):
             "to lie there, whether it is zero or not. Ahead next time: the chance that the arm beats the baseline "
             "if both are trained once more.")
 
-def _comparison_section(trials, comparison, drawn):
-    "The table for people, and figures, which are of accuracy"
-    setting = settings(comparison)[-1]
-    accuracy = _inside(accuracy_figure(trials, drawn),
-        "Held-out accuracy of every trial, by arm, with means and 95 % intervals")
-    parts = [_html_table(comparison.readable(), kind="words"), _paragraph(_explained(comparison)), accuracy]
-    if len(comparison) > 1:
-        parts.append(_inside(difference_figure(trials, drawn),
-            "Differences of accuracy to the baseline with 95 % intervals and the margin"))
-    if setting: parts.append(_paragraph(f"Both figures show the last setting, {in_words(setting, comparison.unit)}."))
+def _comparison_section(trials, comparison, predictions, metrics):
+    "The table for people, and figures of each metric"
+    setting, parts = settings(comparison)[-1], [_html_table(comparison.readable(), kind="words")]
+    parts.append(_paragraph(_explained(comparison)))
+    for metric in metrics:
+        shown = trials, comparison, metric, predictions
+        parts.append(_inside(accuracy_figure(*shown),
+            f"Held-out {metric.name} of every trial, by arm, with means and 95 % intervals"))
+        if len(comparison) > 1:
+            parts.append(_inside(difference_figure(*shown),
+                f"Differences of {metric.name} to the baseline with 95 % intervals and the margin"))
+    if setting: parts.append(_paragraph(f"The figures show the last setting, {in_words(setting, comparison.unit)}."))
     return _section("The comparison", *parts)
 
 # %% ../nbs/46_report.ipynb #8948650b
@@ -376,7 +379,8 @@ def report(
     trials, comparison = run.trials, run.compare(margin, baseline, declared, metric)
     predictions = run.known_predictions # read once for all sections
     drawn = run.compare(margin, baseline, declared, "accuracy") if comparison.metrics else comparison
-    parts = [_head(run, trials, comparison), _comparison_section(trials, comparison, drawn),
+    metrics = as_metrics(metric or run.config.get("metric") or "accuracy")
+    parts = [_head(run, trials, comparison), _comparison_section(trials, comparison, predictions, metrics),
         *_curve_sections(trials, predictions, drawn), *_spread_sections(run, trials, predictions),
         *_insight_sections(run, trials), *_record_sections(run, trials)]
     title = f"Did the synthetic pictures help? {run.name}".strip()

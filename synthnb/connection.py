@@ -226,12 +226,12 @@ def _note_faulty(self: Connection, out, error):
     self.unread += error.whole
     if self.answered: return
     if error.page:
-        out.stop = BadSetting(f"{self.host}: {out.reason}; see that base_url ends where the API begins, as in https://…/v1, "
-                              "and that no proxy or login stands between")
+        out.stop = BadSetting(f"{self.host}: {out.reason}; see that base_url ends where the API begins, "
+                              "as in https://…/v1, and that no proxy or login stands between")
     elif error.whole and self.unread >= _most_unread:
-        out.stop = BadSetting(f"{self.host}: {self.unread} answers came whole, but no picture in them can be read (the last: "
-                              f"{out.reason}); see to model, strategy, and the format of the pictures. "
-                              "The answers are kept, and not requested again")
+        out.stop = BadSetting(f"{self.host}: {self.unread} answers came whole, but no picture in them can be read "
+                              f"(the last: {out.reason}). They stay in the store, and are not requested again; "
+                              "see to model, strategy, or the form: extra=dict(response_format='b64_json')")
 
 # %% ../nbs/14b_connection.ipynb #aafff8e7
 @patch
@@ -245,6 +245,7 @@ def read(self: Connection,
     except (Faulty, Complained) as e: out.reason = self.clean(str(e))
     return out
 
+# %% ../nbs/14b_connection.ipynb #1c5660c1
 @patch
 def _broken_off(self: Connection, error): # an openai.APIConnectionError; gives reason, and cost
     import openai
@@ -253,6 +254,7 @@ def _broken_off(self: Connection, error): # an openai.APIConnectionError; gives 
     if not _never_left(error): return "the connection broke off", None
     return (unreachable(self.base_url, error.__cause__) if proxy_for(self.base_url) else "the connection broke off"), 0.
 
+# %% ../nbs/14b_connection.ipynb #7608f707
 @patch
 def once(self: Connection,
     request: ImageRequest,

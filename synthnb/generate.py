@@ -211,7 +211,7 @@ def dry_run(
     out: Path = None,
     seed: int = 0,
     only: dict = None
-) -> pd.DataFrame: # by label: sources, wanted, there, to_make; and what the generator estimates, if it can, `.attrs["why"]`: why
+) -> pd.DataFrame: # by label: sources, wanted, there, to_make; and what the generator estimates, with `.attrs["why"]`
     "Say what `augment` would do: nothing is fitted, made, paid for or written"
     chosen, _, fitted_on = _begin(images, generator, n, only)
     items = images.items[chosen & images.items.kept]

@@ -106,7 +106,8 @@ def look(self: Making,
     details, copies = _details(answer), self.source_type == IPTC["generated"]
     name = self.watch.see(answer, source, label, details.get("no_variation"), copies)
     if name in EMPTY:
-        return SynthnbError(f"{self.generator.name} gave a picture that is {NAMES[name]}; {remedy(self.generator, {name: 1})}")
+        helps = remedy(self.generator, {name: 1})
+        return SynthnbError(f"{self.generator.name} gave a picture that is {NAMES[name]}; {helps}")
     if not name: return answer
     answer = answer.copy()
     answer.info["details"] = details | dict(no_variation=name)
@@ -128,7 +129,8 @@ def make(self: Making, wish: Wish) -> dict: # manifest rows by name
         answer = answers.get(k)
         if answer is None: answer = SynthnbError(reason)
         rows[wish.names[k]] = self.keep(self.look(answer, source, row["label"]), k, wish)
-    self.watch.stop_if_hopeless(self.generator, tuple(NAMES) if getattr(self.generator, "wary", False) else EMPTY)
+    all_of_them = getattr(self.generator, "wary", False) or self.watch.found["crossed"]
+    self.watch.stop_if_hopeless(self.generator, tuple(NAMES) if all_of_them else EMPTY)
     return rows
 
 # %% ../nbs/18_making.ipynb #d70690b9

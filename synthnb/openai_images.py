@@ -34,15 +34,14 @@ _remedies = dict(
     noise="choose another model, or give it more steps by extra",
     source="ask for another picture in prompt, choose another model, or take strategy='label'",
     blur="raise quality or size, or choose another model",
-    repeated="give extra=dict(seed=1), from which each picture gets a seed of its own, or put more of the label into prompt",
+    repeated="give extra=dict(seed=1), from which each picture gets a seed of its own",
     crossed="put {label} into prompt, and give extra=dict(seed=1), from which each picture gets a seed of its own")
 
 # %% ../nbs/14_openai_images.ipynb #a7c7f914
 class OpenAIImages:
     "A generator that calls an image API: OpenAI's, or a server that speaks it"
-    name, origin, fitted = "openai", "generated", True
+    name, origin, fitted, remedies = "openai", "generated", True, _remedies
     backoff = .5 # seconds after the first failure; doubles with each
-    remedies = _remedies
     def __init__(self,
         model: str = "gpt-image-2.5-flare", # as the server names it
         strategy: str = "both", # what is sent: `label`, `image` or `both`
@@ -142,7 +141,8 @@ def _check(self: OpenAIImages):
     if self.references and self.strategy != "both":
         raise BadSetting(f"references are sent with strategy='both' only, not {self.strategy!r}")
     if self.extra.get("n", 1) != 1:
-        raise BadSetting(f"extra has n={self.extra['n']!r}, but a request asks for one picture; give n to augment instead")
+        raise BadSetting(f"extra has n={self.extra['n']!r}, but a request asks for one picture; "
+                         "give n to augment instead")
     if self.size and not re.fullmatch(r"\d+x\d+|auto", self.size):
         raise BadSetting(f"size={self.size!r}: write it as 1024x1024")
     for what, least in dict(concurrency=1, retries=0, timeout=0, max_cost=0).items():
@@ -210,25 +210,31 @@ def fit(self: OpenAIImages, images: ImageSet = None) -> OpenAIImages:
 @patch
 def stop(self: OpenAIImages, on: bool = True): # False: sending is allowed again
     "Send nothing more from this process; what is in flight is finished and kept"
+    if not on: self._watch = Watch() # a new run is judged by its own pictures
     self._orders().stop(on)
 
 # %% ../nbs/14_openai_images.ipynb #9e735b4c
 @patch
+def _stop_if_hopeless(self: OpenAIImages):
+    if not self.wary: return
+    more = f". What was paid for stays in {self.store}, and is not requested again; wary=False goes on all the same"
+    self._watch.stop_if_hopeless(self, tuple(NAMES), more)
+
+@patch
 def _see(self: OpenAIImages, picture, source, label, asked):
     "Name what keeps a picture from being a variation; raises `BadSetting` where most are none"
     name, (w, h) = self._watch.see(picture, source, label), picture.size
-    if self.wary:
-        self._watch.stop_if_hopeless(self, tuple(NAMES), f". What was paid for stays in {self.store}, and is not requested "
-                                     "again; wary=False goes on all the same")
+    self._stop_if_hopeless()
     if asked and (w, h) != asked or w < source.image.width and h < source.image.height:
         wanted = "x".join(map(str, asked or source.image.size))
-        warnings.warn(f"{self.model} gives pictures of {w}x{h} pixels where {wanted} were wanted; they are cut, or enlarged and so "
-                      "blurred, to fit their sources; see to size")
+        warnings.warn(f"{self.model} gives pictures of {w}x{h} pixels where {wanted} were wanted; they are cut, "
+                      "or enlarged and so blurred, to fit their sources; see to size")
     return name
 
 @patch
 def _one(self: OpenAIImages, request: ImageRequest, k: int, label: str, source: View):
     "Variation number `k`, or the `SynthnbError` that says why there is none"
+    self._stop_if_hopeless() # another thread may have seen enough
     terms = Terms(self.max_cost, self.prices, self.retries, self.backoff)
     try: picture, record = self._orders().get(request, k, terms, label=label)
     except (BadSetting, NotFound): raise
@@ -236,9 +242,11 @@ def _one(self: OpenAIImages, request: ImageRequest, k: int, label: str, source: 
     if not picture: return SynthnbError(record["reason"])
     picture = open_picture(picture)
     name = self._see(picture, source, label, request.size)
-    if name in EMPTY: return SynthnbError(f"{self.model} gave a picture that is {NAMES[name]}; {remedy(self, {name: 1})}")
+    if name in EMPTY:
+        return SynthnbError(f"{self.model} gave a picture that is {NAMES[name]}; {remedy(self, {name: 1})}")
     made = ImageOps.fit(picture, source.image.size, Image.LANCZOS)
-    told = {k: record.get(k) for k in ("model", "prompt", "revised_prompt", "request_id", "cost")} | dict(no_variation=name)
+    told = {k: record.get(k) for k in ("model", "prompt", "revised_prompt", "request_id", "cost")}
+    told["no_variation"] = name
     made.info["details"] = {k: v for k, v in told.items() if v not in (None, "")}
     return made
 
@@ -291,7 +299,7 @@ def _estimate_one(self: OpenAIImages, image, label, n, each):
 def estimate(self: OpenAIImages,
     images: ImageSet,
     n: int = 1 # for each picture; or a list, one number for each
-) -> pd.DataFrame: # by label: pictures, stored, to_ask; dollars: likely, at_most (NaN: not known). `.attrs["why"]`: sentences
+) -> pd.DataFrame: # by label: pictures, stored, to_ask; dollars: likely, at_most. `.attrs["why"]`: sentences
     "Estimate what `n` variations of each picture will cost"
     known = totals(self._orders().reader().table())
     answers = int(known.requests.get("answered", 0)) if self.prices else 0
@@ -303,7 +311,7 @@ def estimate(self: OpenAIImages,
     table = pd.DataFrame(rows, columns=columns).groupby("label").sum(min_count=1)
     table.loc["(all)"] = table.sum(min_count=1)
     table, whole = table.astype(dict(pictures=int, stored=int, to_ask=int)), table.loc["(all)"]
-    quote = Quote(self.model, urlsplit(self.base_url).netloc, int(whole.to_ask), int(whole.stored), whole.likely, whole.at_most,
-                  self.prices, answers, known.at_most["(all)"], self.max_cost)
+    quote = Quote(self.model, urlsplit(self.base_url).netloc, int(whole.to_ask), int(whole.stored), whole.likely,
+                  whole.at_most, self.prices, answers, known.at_most["(all)"], self.max_cost)
     table.attrs["why"] = quote.sentences()
     return table

@@ -96,13 +96,18 @@ def _warn_of_cost(self: Orders, request, out):
                       f"the first is used, the others stay in {self.store}; look for a parameter that asks for one")
 
 @patch
+def _record(self: Orders, request, out, id) -> dict: # what is kept of an answer beside its picture
+    return dict(journal_fields(vars(out)), id=id, event=out.event, model=self.connection.model,
+                prompt=request.body.get("prompt"), revised_prompt=out.revised_prompt)
+
+# %% ../nbs/14a_orders.ipynb #5f2e75e2
+@patch
 def _on_record(self: Orders, request: ImageRequest, k: int, id: str, prices: dict) -> Outcome:
     "Send one request, with the outcome in store and journal whatever happens"
     ledger = self.books(priced=bool(prices))
     try:
         out = self.connection.once(request, k, id, prices)
-        record = dict(journal_fields(vars(out)), id=id, event=out.event, model=self.connection.model,
-                      prompt=request.body.get("prompt"), revised_prompt=out.revised_prompt)
+        record = self._record(request, out, id)
         if out.body: _keep_body(self.store, request.key(k), id, out.body)
         if out.event != "failed": keep_answer(self.store, request.key(k), out.picture, record)
     except BaseException as e:
@@ -147,7 +152,8 @@ def _wait_for_rest(self: Orders):
 @patch
 def _given_up(self: Orders, out: Outcome, failures: int) -> SynthnbError:
     kind = Unfinished if out.passing and not out.whole else SynthnbError
-    return kind(f"{self.connection.host} gave no picture after {failures or 1} requests, the last: {out.reason}")
+    requests = plural(failures or 1, "request")
+    return kind(f"{self.connection.host} gave no picture after {requests}, the last: {out.reason}")
 
 _whole_tries = 3 # for a picture whose answers come whole, but cannot be read
 
@@ -183,8 +189,7 @@ def _read_again(self: Orders, request: ImageRequest, k: int, prices: dict) -> An
     for path in _find_bodies(self.store, key):
         out = self.connection.read(path.read_bytes(), prices)
         if out.event == "answered":
-            keep_answer(self.store, key, out.picture, dict(journal_fields(vars(out)), id=path.suffixes[-2][1:], event=out.event,
-                        model=self.connection.model, prompt=request.body.get("prompt"), revised_prompt=out.revised_prompt))
+            keep_answer(self.store, key, out.picture, self._record(request, out, path.suffixes[-2][1:]))
             return find_answer(self.store, key)
     if out:
         raise SynthnbError(f"{out.reason}; this answer was paid for, so it is not requested again; "

@@ -16,7 +16,7 @@ from .ledger import PRICES, cost
 
 # %% ../nbs/15a_quotes.ipynb #ca1e51c8
 _reported = dict(low=196, medium=439, high=1756, xhigh=3122, max=7024) # output tokens for 1024×1024, by quality
-_times = {"gpt-image-2.5": 1, "gpt-image-2.6": 4} # as many, by the start of the model's name
+_as_many = {"gpt-image-2.5": 1, "gpt-image-2.6": 4} # as many, by the start of the model's name
 _sent_tokens = 3050 # for a picture of 1024×1024 that is sent
 
 def likely(
@@ -30,11 +30,12 @@ def likely(
     "Guess what one request will cost, by what others report"
     if not prices: return float("nan")
     if "picture" in prices: return prices["picture"]
-    times, shape = next((t for name, t in _times.items() if model.startswith(name)), None), re.fullmatch(r"(\d+)x(\d+)", size or "")
+    times = next((times for name, times in _as_many.items() if model.startswith(name)), None)
+    shape = re.fullmatch(r"(\d+)x(\d+)", size or "")
     if not (times and quality in _reported and shape): return float("nan")
     megapixels = int(shape[1]) * int(shape[2]) / 1024**2
-    counts = dict(text=len(prompt.encode()) / 4, image=_sent_tokens * sent * megapixels, output=_reported[quality] * times * megapixels)
-    return cost(counts, prices)
+    output = _reported[quality] * times * megapixels
+    return cost(dict(text=len(prompt.encode()) / 4, image=_sent_tokens * sent * megapixels, output=output), prices)
 
 # %% ../nbs/15a_quotes.ipynb #59894084
 _prices_of = "November 2026"
@@ -57,11 +58,14 @@ class Quote:
 @patch
 def _sum(self: Quote):
     if not self.prices:
-        return (f"What {self.model} costs at {self.host} is not known, so the sum is not known either. Say it by prices: "
-                "dict(picture=0.02), dollars for a picture, or dict(text=5, image=8, output=30), dollars for a million tokens.")
-    if self.likely != self.likely: return f"At most {self.at_most:.2f} dollars; what is likely is not known before the first answers."
+        return (f"What {self.model} costs at {self.host} is not known, so the sum is not known either. "
+                "Say it by prices: dict(picture=0.02), dollars for a picture, "
+                "or dict(text=5, image=8, output=30), dollars for a million tokens.")
+    if self.likely != self.likely:
+        return f"At most {self.at_most:.2f} dollars; what is likely is not known before the first answers."
     return f"Likely {self.likely:.2f} dollars, at most {self.at_most:.2f}."
 
+# %% ../nbs/15a_quotes.ipynb #b33e9632
 @patch
 def _grounds(self: Quote):
     "What the sums rest on, one thing a sentence"
@@ -71,10 +75,13 @@ def _grounds(self: Quote):
     yield f"Prices are {whose}, in dollars for {unit}: {each}."
     if "picture" in self.prices: return
     if self.answers: yield f"What is likely follows from {plural(self.answers, 'answer')} so far."
-    elif self.likely == self.likely: yield "What is likely follows from token counts that others report; a few pictures will tell better."
+    elif self.likely == self.likely:
+        yield "What is likely follows from token counts that others report; a few pictures will tell better."
     if "most" not in self.prices: 
-        yield "The most reserves 8,000 tokens for each megapixel that is sent or made; prices' most lowers it once you know better."
+        yield ("The most reserves 8,000 tokens for each megapixel that is sent or made; "
+               "prices' most lowers it once you know better.")
 
+# %% ../nbs/15a_quotes.ipynb #6c10992f
 @patch
 def sentences(self: Quote) -> list: # of strings
     "Say what pictures will cost, and why"

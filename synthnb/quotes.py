@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from fastcore.basics import patch
 
-from .files import plural
+from .files import joined, plural
 from .ledger import PRICES, cost
 
 # %% ../nbs/15a_quotes.ipynb #ca1e51c8
@@ -69,11 +69,13 @@ def _sum(self: Quote):
 @patch
 def _grounds(self: Quote):
     "What the sums rest on, one thing a sentence"
-    each = " and ".join(f"{dollars:g} for {what}" for what, dollars in self.prices.items() if what != "most")
-    unit = "a picture" if "picture" in self.prices else "a million tokens"
-    whose = f"OpenAI's of {_prices_of}" if self.prices is PRICES.get(self.model) else "those that were given"
-    yield f"Prices are {whose}, in dollars for {unit}: {each}."
-    if "picture" in self.prices: return
+    if "picture" in self.prices: 
+        yield f"The price is the one that was given, {self.prices['picture']:g} dollars a picture."
+        return
+    each = joined(f"{dollars:g} for {what}" for what, dollars in self.prices.items() if what != "most")
+    known = any(self.prices is prices for prices in PRICES.values())
+    whose = f"OpenAI's of {_prices_of}" if known else "those that were given"
+    yield f"Prices are {whose}, in dollars for a million tokens: {each}."
     if self.answers: yield f"What is likely follows from {plural(self.answers, 'answer')} so far."
     elif self.likely == self.likely:
         yield "What is likely follows from token counts that others report; a few pictures will tell better."

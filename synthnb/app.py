@@ -265,7 +265,8 @@ def _print_making(images, maker, n, out, seed, only_say, hold_out):
     for sentence in images.taken_for: print(sentence)
     images = _held_out(images, hold_out, seed)
     only = _to_vary(images)
-    print(dry_run(images, maker, n, out, seed, only).round(2).to_string(), flush=True)
+    planned = dry_run(images, maker, n, out, seed, only)
+    print(planned.round(2).to_string(), *planned.attrs.get("why", []), sep="\n", flush=True)
     if only_say: return
     made = augment(images, maker, n, out, seed, sys.stderr.isatty(), only)
     if hasattr(maker, "spent"): print("", maker.spent().round(2).to_string(), sep="\n")

@@ -15,9 +15,11 @@ from urllib.parse import urlsplit
 from fastcore.basics import patch
 from PIL import Image, ImageOps
 
-from .answers import Called, Faulty, Outcome, bounded, judge, parsed, picture_in, read_body, without_keys
+from .answers import (Called, Complained, Complaint, Faulty, Outcome, bounded, first_picture, judge, parsed,
+                             read_body, without_keys)
 from .files import BadSetting, NotFound, seeded
 from .ledger import cost, tokens
+from .network import http_options, is_loopback, proxy_for, unreachable
 
 # %% ../nbs/14b_connection.ipynb #5bb4ffd6
 _most_side = 2048
@@ -72,7 +74,6 @@ class ImageRequest:
 
 # %% ../nbs/14b_connection.ipynb #0962dd2f
 OFFICIAL = "https://api.openai.com/v1"
-_loopback = {"localhost", "127.0.0.1", "::1"}
 
 def key_for(
     base_url: str, # of the server
@@ -80,7 +81,7 @@ def key_for(
 ) -> str: # "none" where there is none
     "Choose the key to send to a server; raises `BadSetting` for one that cannot be"
     url = urlsplit(base_url)
-    trusted = url.scheme == "https" or url.hostname in _loopback
+    trusted = url.scheme == "https" or is_loopback(base_url)
     found = (api_key or (os.environ.get("OPENAI_API_KEY") if trusted else None) or "").strip()
     if not found and base_url == OFFICIAL:
         raise BadSetting("there is no key for OpenAI; set OPENAI_API_KEY, or name a server of your own by base_url")
@@ -103,6 +104,7 @@ class Connection:
         self.base_url, self.model, self.strategy = base_url, model, strategy
         self.timeout, self._api_key = timeout, api_key
         self.answered = False # the server has given a picture
+        self.unread = 0 # answers that came whole, but held no picture that can be read
         self._opened, self._lock = None, threading.Lock()
 
     @property
@@ -116,7 +118,7 @@ def _client(self: Connection):
     with self._lock:
         if self._opened is None:
             hooks = dict(response=[bounded(self.timeout)])
-            http = openai.DefaultHttpx2Client(follow_redirects=False, event_hooks=hooks)
+            http = openai.DefaultHttpx2Client(follow_redirects=False, event_hooks=hooks, **http_options(self.base_url))
             self._opened = openai.OpenAI(api_key=key_for(self.base_url, self._api_key), base_url=self.base_url,
                                          max_retries=0, timeout=self.timeout, http_client=http)
         return self._opened
@@ -142,9 +144,14 @@ def clean(self: Connection, text: str) -> str:
     return without_keys(text, (self._api_key, os.environ.get("OPENAI_API_KEY")))
 
 @patch
-def _judge(self: Connection, error) -> Outcome:
+def _judge(self: Connection, status, headers, body) -> Outcome:
     keys = self._api_key, os.environ.get("OPENAI_API_KEY")
-    return judge(error, Called(self.host, self.model, ENDPOINTS[self.strategy], keys, self.answered))
+    called = Called(self.host, self.model, ENDPOINTS[self.strategy], keys, self.answered)
+    return judge(Complaint.of(status, headers, body), called)
+
+@patch
+def _judge_error(self: Connection, error) -> Outcome: # of an openai.APIStatusError
+    return self._judge(error.status_code, error.response.headers, error.body)
 
 # %% ../nbs/14b_connection.ipynb #2ed4a32c
 @patch
@@ -153,12 +160,12 @@ def _about_model(self: Connection) -> dict:
     import openai
     about, stop = {}, None
     try: about = json.loads(self._client().models.with_raw_response.retrieve(self.model).text)
-    except openai.APIConnectionError: stop = NotFound(f"{self.host} does not answer; see that it runs, and to base_url")
+    except openai.APIConnectionError as e: stop = NotFound(unreachable(self.base_url, e.__cause__))
     except openai.APIStatusError as e:
         if e.status_code == 404 and e.code == "model_not_found":
             stop = NotFound(f"{self.host} has no model {self.model!r}; "
                             "see which it has, and whether your key may use it")
-        elif e.status_code in (401, 402, 403, 429): stop = self._judge(e).stop
+        elif e.status_code in (401, 402, 403, 429): stop = self._judge_error(e).stop
     except ValueError: pass
     if stop: raise stop # here, and not in `except`: the client's error, which it would drag along, holds the key
     return about if isinstance(about, dict) else {}
@@ -180,31 +187,77 @@ def look_up(self: Connection):
 
 # %% ../nbs/14b_connection.ipynb #4c40f559
 @patch
-def _exchange(self: Connection, request, k, id, prices, out):
-    "Send a request, and fill the outcome with the answer as far as it comes"
-    with self.send(request, k, id) as response:
-        out.request_id = response.headers.get("x-request-id")
-        body = read_body(response.iter_bytes(), self.timeout)
-    answer = parsed(body)
+def _take(self: Connection, body, prices, out):
+    "Fill the outcome with what is in an answer's body, as far as it can be read"
+    answer, out.body = parsed(body), body
     out.usage = tokens(answer.get("usage"))
     out.cost = cost(out.usage, prices)
-    items = answer.get("data")
-    item = items[0] if isinstance(items, list) and items else None
-    out.picture = picture_in(item, self.base_url, self.timeout)
+    out.picture, item, out.more = first_picture(answer, self.base_url, self.timeout)
+    if out.cost and "picture" in (prices or {}): out.cost *= 1 + out.more
+    if not out.more: out.body = b""
     out.revised_prompt = str(item.get("revised_prompt") or "")[:2000]
     out.event = "answered"
+
+@patch
+def _exchange(self: Connection, request, k, id, prices, out) -> Outcome:
+    "Send a request, and fill the outcome with the answer as far as it comes; give another for an error with status 200"
+    with self.send(request, k, id) as response:
+        out.request_id, headers = response.headers.get("x-request-id"), response.headers
+        body = read_body(response.iter_bytes(), self.timeout)
+    try: self._take(body, prices, out)
+    except Complained as e: return self._judge(200, headers, e.body)
+    return out
 
 # %% ../nbs/14b_connection.ipynb #fbee62c0
 def _never_left(error):
     "Whether a request was not sent at all"
     import httpx2
-    kinds = httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.LocalProtocolError, httpx2.UnsupportedProtocol
+    kinds = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.ProxyError, httpx2.LocalProtocolError,
+             httpx2.UnsupportedProtocol)
     return isinstance(error.__cause__, kinds)
 
 # %% ../nbs/14b_connection.ipynb #20131f08
+_most_unread = 3 # answers without a picture that can be read, before the first with one
+
 @patch
-def once(self: Connection, 
-    request: ImageRequest, 
+def _note_faulty(self: Connection, out, error):
+    "Fill the outcome of an answer that is none"
+    out.reason, out.whole = self.clean(str(error)), error.whole
+    self.unread += error.whole
+    if self.answered: return
+    if error.page:
+        out.stop = BadSetting(f"{self.host}: {out.reason}; see that base_url ends where the API begins, "
+                              "as in https://…/v1, and that no proxy or login stands between")
+    elif error.whole and self.unread >= _most_unread:
+        out.stop = BadSetting(f"{self.host}: {self.unread} answers came whole, but no picture in them can be read "
+                              f"(the last: {out.reason}). They stay in the store, and are not requested again; "
+                              "see to model, strategy, or the form: extra=dict(response_format='b64_json')")
+
+# %% ../nbs/14b_connection.ipynb #aafff8e7
+@patch
+def read(self: Connection,
+    body: bytes, # of an answer that was kept
+    prices: dict = None # as for `synthnb.ledger.cost`
+) -> Outcome:
+    "Look once more for the picture in an answer"
+    out = Outcome("failed")
+    try: self._take(body, prices, out)
+    except (Faulty, Complained) as e: out.reason = self.clean(str(e))
+    return out
+
+# %% ../nbs/14b_connection.ipynb #1c5660c1
+@patch
+def _broken_off(self: Connection, error): # an openai.APIConnectionError; gives reason, and cost
+    import openai
+    if isinstance(error, openai.APITimeoutError): 
+        return f"no answer within {self.timeout:g} seconds", 0. if _never_left(error) else None
+    if not _never_left(error): return "the connection broke off", None
+    return (unreachable(self.base_url, error.__cause__) if proxy_for(self.base_url) else "the connection broke off"), 0.
+
+# %% ../nbs/14b_connection.ipynb #7608f707
+@patch
+def once(self: Connection,
+    request: ImageRequest,
     k: int, # number of the variation
     id: str, # of the request
     prices: dict = None # as for `synthnb.ledger.cost`
@@ -212,14 +265,14 @@ def once(self: Connection,
     "Send one request, and say what came of it"
     import httpx2, openai
     out = Outcome("failed", passing=True)
-    try: self._exchange(request, k, id, prices, out)
-    except openai.APIStatusError as e: return self._judge(e)
-    except openai.APIConnectionError as e:
-        late = isinstance(e, openai.APITimeoutError)
-        out.reason = f"no answer within {self.timeout:g} seconds" if late else "the connection broke off"
-        if _never_left(e): out.cost = 0.
+    try: return self._exchange(request, k, id, prices, out)
+    except openai.APIStatusError as e: return self._judge_error(e)
+    except openai.APIConnectionError as e: out.reason, out.cost = self._broken_off(e)
     except (httpx2.HTTPError, httpx2.InvalidURL): out.reason = "the answer broke off"
-    except Faulty as e: out.reason = self.clean(str(e))
+    except Faulty as e: self._note_faulty(out, e)
+    except BadSetting as e:
+        if not out.body: raise
+        out.reason, out.stop, out.whole = str(e), e, True
     except UnicodeEncodeError as e:
         out.cost, out.reason = 0., f"the request cannot be written ({e.reason})"
         out.stop = BadSetting(f"{out.reason}; look for odd characters in the parameters")

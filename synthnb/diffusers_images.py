@@ -31,6 +31,7 @@ _dtypes = None, "float32", "float16", "bfloat16"
 class Diffusers:
     "A generator of variations by any text-to-image model that Diffusers can load"
     name, origin, fitted, concurrency = "diffusers", "generated", True, 1
+    remedies = dict.fromkeys(("source", "blur", "repeated"), "raise strength, or say more in prompt")
     def __init__(self,
         model: str, # folder of a saved pipeline, or its name on the Hugging Face hub
         strategy: str = "both", # what a picture is made from: `label`, `image` or `both`

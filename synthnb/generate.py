@@ -8,6 +8,7 @@ __all__ = ['check_generator', 'copies', 'refuse_shown', 'augment', 'prepare', 'd
 
 # %% ../nbs/10_generate.ipynb #f1a750e8
 import atexit, hashlib, json, shutil, tempfile, warnings
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from .data import ImageSet, figure
 from .duplicates import near_duplicates
 from .files import BadSetting, LeakError, NotFound, read_image
 from .making import Making, Wish
+from .novelty import in_words, remedy
 from .provenance import merge, missing_of, settle, sign, signature
 
 # %% ../nbs/10_generate.ipynb #48d4f83f
@@ -158,6 +160,14 @@ def _warn_of_missing(rows, generator):
         warnings.warn(f"{len(reasons)} of {len(rows)} pictures could not be made by {generator.name}, "
                       f"see items.reason; the first: {reasons[0]}")
 
+def _warn_of_copies(rows, generator):
+    "Warn of kept pictures that are no variations: from one in ten on, or of any where `generator` is wary"
+    kept = [json.loads(row["maker"] or "{}") for row in rows.values() if row["kept"]]
+    found = Counter(maker["no_variation"] for maker in kept if maker.get("no_variation"))
+    if not found or found.total() < .1 * len(kept) and not getattr(generator, "wary", False): return
+    warnings.warn(f"of {len(kept)} pictures by {generator.name}, {in_words(found)}, which adds nothing to a training; "
+                  f"{remedy(generator, found)}")
+
 # %% ../nbs/10_generate.ipynb #773b3381
 def augment(
     images: ImageSet, # real pictures, and made ones if these are to be varied too
@@ -181,6 +191,7 @@ def augment(
             Making(generator, out, maker).carry_out(wishes, rows, progress)
     finally: items = _collected(given, rows) # also what was made before an error, or Ctrl-C
     _warn_of_missing(rows, generator)
+    _warn_of_copies(rows, generator)
     return ImageSet(items, out)
 
 # %% ../nbs/10_generate.ipynb #63ed9192
@@ -202,7 +213,7 @@ def dry_run(
     out: Path = None,
     seed: int = 0,
     only: dict = None
-) -> pd.DataFrame: # by label: sources, wanted, there, to_make; and what the generator estimates, if it can
+) -> pd.DataFrame: # by label: sources, wanted, there, to_make; and what the generator estimates, with `.attrs["why"]`
     "Say what `augment` would do: nothing is fitted, made, paid for or written"
     chosen, _, fitted_on = _begin(images, generator, n, only)
     items = images.items[chosen & images.items.kept]
@@ -215,7 +226,10 @@ def dry_run(
     table.loc["(all)"] = table.sum()
     if not wishes or not hasattr(generator, "estimate"): return table
     sources = ImageSet(pd.DataFrame([wish.row for wish in wishes]), images.root)
-    return table.join(generator.estimate(sources, [len(wish.missing) for wish in wishes]))
+    estimate = generator.estimate(sources, [len(wish.missing) for wish in wishes])
+    table = table.join(estimate)
+    table.attrs["why"] = estimate.attrs.get("why", [])
+    return table
 
 # %% ../nbs/10_generate.ipynb #09a09575
 def nearest(

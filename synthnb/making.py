@@ -8,14 +8,16 @@ __all__ = ['ask', 'Wish', 'Making', 'spread']
 # %% ../nbs/18_making.ipynb #07d8d969
 import inspect, os
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice
 from pathlib import Path
 
 from fastcore.basics import patch
+from PIL import Image
 
 from .files import BadSetting, LeakError, NotFound, SynthnbError, Unfinished, read_image, seeded
+from .novelty import EMPTY, NAMES, View, Watch, remedy
 from .provenance import IPTC, missing_row, write_signed
 
 # %% ../nbs/18_making.ipynb #1370e7f1
@@ -48,6 +50,14 @@ class Making:
     generator: object # see the protocol in generate
     root: Path # the folder
     maker: dict # what the `maker` column says of all pictures; `seed` among it
+    watch: Watch = field(default_factory=Watch) # counts pictures that are no variations
+
+# %% ../nbs/18_making.ipynb #b57b6c1c
+@patch(as_prop=True)
+def source_type(self: Making) -> str:
+    "The IPTC word for how the pictures come about"
+    origin = getattr(self.generator, "origin", "generated")
+    return getattr(self.generator, "source_type", IPTC.get(origin, IPTC["generated"]))
 
 # %% ../nbs/18_making.ipynb #cf353f3e
 def _alike(size, other):
@@ -81,11 +91,29 @@ def keep(self: Making,
     if not _alike((w, h), (width, height)):
         return missing_row(row, name, maker, f"{self.generator.name} gave {w}×{h} pixels for {row['path']}, "
                                              f"which has {width}×{height}: other proportions")
-    kind = getattr(self.generator, "source_type", IPTC.get(origin, IPTC["generated"]))
-    written = write_signed(answer, self.root/name, maker | _details(answer), kind)
+    written = write_signed(answer, self.root/name, maker | _details(answer), self.source_type)
     return dict(row, path=name, origin=origin, reason="", kept=True, **written)
 
 # %% ../nbs/18_making.ipynb #105cbc67
+@patch
+def look(self: Making,
+    answer, # of the generator: a PIL image or a `SynthnbError`
+    source: View, # of the picture that it varies
+    label: str
+): # the answer; where it is no variation, its `info` says so, or it is a `SynthnbError`
+    "Look whether an answer is a variation"
+    if not isinstance(answer, Image.Image): return answer
+    details, copies = _details(answer), self.source_type == IPTC["generated"]
+    name = self.watch.see(answer, source, label, details.get("no_variation"), copies)
+    if name in EMPTY:
+        helps = remedy(self.generator, {name: 1})
+        return SynthnbError(f"{self.generator.name} gave a picture that is {NAMES[name]}; {helps}")
+    if not name: return answer
+    answer = answer.copy()
+    answer.info["details"] = details | dict(no_variation=name)
+    return answer
+
+# %% ../nbs/18_making.ipynb #7c04717f
 @patch
 def make(self: Making, wish: Wish) -> dict: # manifest rows by name
     "Make and write the missing pictures of one source"
@@ -96,11 +124,13 @@ def make(self: Making, wish: Wish) -> dict: # manifest rows by name
         answers = ask(self.generator, image, row["label"], len(wish.names), seed, wish.missing)
     except (BadSetting, NotFound, LeakError): raise # a matter of the generator, not of this picture
     except SynthnbError as e: answers, reason = {}, str(e)
-    rows = {}
+    rows, source = {}, View(image) if answers else None
     for k in wish.missing:
         answer = answers.get(k)
         if answer is None: answer = SynthnbError(reason)
-        rows[wish.names[k]] = self.keep(answer, k, wish)
+        rows[wish.names[k]] = self.keep(self.look(answer, source, row["label"]), k, wish)
+    all_of_them = getattr(self.generator, "wary", False) or self.watch.found["crossed"]
+    self.watch.stop_if_hopeless(self.generator, tuple(NAMES) if all_of_them else EMPTY)
     return rows
 
 # %% ../nbs/18_making.ipynb #d70690b9

@@ -6,7 +6,7 @@
 __all__ = ['OpenAIImages', 'PRICES', 'tokens', 'cost', 'most', 'MaxCost', 'Ledger']
 
 # %% ../nbs/14_openai_images.ipynb #4b116d26
-import copy, hashlib, json, os, re, threading
+import copy, hashlib, json, os, re, threading, warnings
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -21,17 +21,26 @@ from .data import ImageSet
 from .duplicates import fingerprint
 from .files import BadSetting, NotFound, SynthnbError, cache, read_image, to_rgb
 from .ledger import PRICES, Ledger, MaxCost, answer_file, cost, most, tokens, totals
+from .novelty import EMPTY, NAMES, View, Watch, remedy
 from .orders import Orders, Terms
+from .quotes import Quote, likely
 
 # %% ../nbs/14_openai_images.ipynb #b5201bdc
 _all_ = ["PRICES", "tokens", "cost", "most", "MaxCost", "Ledger"]
 _both = "A new picture of a {label}, of the same kind as this one: another one, in another pose, place and light."
 _prompts = dict(label="A photo of a {label}.", image="", both=_both)
+_remedies = dict(
+    blank="reword prompt, since some servers blank what they refuse, or choose another model",
+    noise="choose another model, or give it more steps by extra",
+    source="ask for another picture in prompt, choose another model, or take strategy='label'",
+    blur="raise quality or size, or choose another model",
+    repeated="give extra=dict(seed=1), from which each picture gets a seed of its own",
+    crossed="put {label} into prompt, and give extra=dict(seed=1), from which each picture gets a seed of its own")
 
 # %% ../nbs/14_openai_images.ipynb #a7c7f914
 class OpenAIImages:
     "A generator that calls an image API: OpenAI's, or a server that speaks it"
-    name, origin, fitted = "openai", "generated", True
+    name, origin, fitted, remedies = "openai", "generated", True, _remedies
     backoff = .5 # seconds after the first failure; doubles with each
     def __init__(self,
         model: str = "gpt-image-2.5-flare", # as the server names it
@@ -48,15 +57,16 @@ class OpenAIImages:
         prices: dict = None, # dollars, as for `cost`; `most`: for a request. None: OpenAI's, at OpenAI
         store: Path = None, # folder for answers and journals. None: in synthnb's cache, which may get emptied
         timeout: float = 180, # seconds for an answer
-        retries: int = 5 # after a passing fault
+        retries: int = 5, # after a passing fault
+        wary: bool = True # stop where most of the first pictures are blank, their source again, or all the same
     ):
         self.model, self.strategy, self.max_cost, self.concurrency = model, strategy, max_cost, concurrency
-        self.timeout, self.retries = timeout, retries
+        self.timeout, self.retries, self.wary = timeout, retries, wary
         self.base_url = (base_url or os.environ.get("OPENAI_BASE_URL") or OFFICIAL).rstrip("/")
         if strategy not in ENDPOINTS: raise BadSetting(f"strategy={strategy!r}: choose label, image or both")
         self.prompt = _prompts[strategy] if prompt is None or strategy == "image" else prompt
         self.size, self.quality, self.extra = size, quality or ("low" if self.official else None), dict(extra or {})
-        self.store, self._key, self._state = Path(store or cache()/"answers"), api_key, None
+        self.store, self._key, self._state, self._watch = Path(store or cache()/"answers"), api_key, None, Watch()
         self.prices = prices or self._known_prices()
         self._take_references(references)
         self._check()
@@ -130,6 +140,9 @@ def _check(self: OpenAIImages):
     self._check_prompt()
     if self.references and self.strategy != "both":
         raise BadSetting(f"references are sent with strategy='both' only, not {self.strategy!r}")
+    if self.extra.get("n", 1) != 1:
+        raise BadSetting(f"extra has n={self.extra['n']!r}, but a request asks for one picture; "
+                         "give n to augment instead")
     if self.size and not re.fullmatch(r"\d+x\d+|auto", self.size):
         raise BadSetting(f"size={self.size!r}: write it as 1024x1024")
     for what, least in dict(concurrency=1, retries=0, timeout=0, max_cost=0).items():
@@ -139,12 +152,16 @@ def _check(self: OpenAIImages):
 
 # %% ../nbs/14_openai_images.ipynb #b859b73e
 @patch
-def __getstate__(self: OpenAIImages): return dict(self.__dict__, _key=None, _state=None)
+def __getstate__(self: OpenAIImages):
+    return {name: value for name, value in self.__dict__.items() if name != "_watch"} | dict(_key=None, _state=None)
+
+@patch
+def __setstate__(self: OpenAIImages, state): self.__dict__.update(state, _watch=Watch())
 
 @patch
 def __deepcopy__(self: OpenAIImages, memo): # a copy in this process keeps the key; a pickle does not
     twin = object.__new__(type(self))
-    twin.__dict__.update(copy.deepcopy(self.__getstate__(), memo), _key=self._key)
+    twin.__setstate__(copy.deepcopy(self.__getstate__(), memo) | dict(_key=self._key))
     return twin
 
 # %% ../nbs/14_openai_images.ipynb #7958b5cb
@@ -193,33 +210,57 @@ def fit(self: OpenAIImages, images: ImageSet = None) -> OpenAIImages:
 @patch
 def stop(self: OpenAIImages, on: bool = True): # False: sending is allowed again
     "Send nothing more from this process; what is in flight is finished and kept"
+    if not on: self._watch = Watch() # a new run is judged by its own pictures
     self._orders().stop(on)
 
 # %% ../nbs/14_openai_images.ipynb #9e735b4c
 @patch
-def _one(self: OpenAIImages, request: ImageRequest, k: int, label: str, size: tuple):
+def _stop_if_hopeless(self: OpenAIImages):
+    if not self.wary: return
+    more = f". What was paid for stays in {self.store}, and is not requested again; wary=False goes on all the same"
+    self._watch.stop_if_hopeless(self, tuple(NAMES), more)
+
+@patch
+def _see(self: OpenAIImages, picture, source, label, asked):
+    "Name what keeps a picture from being a variation; raises `BadSetting` where most are none"
+    name, (w, h) = self._watch.see(picture, source, label), picture.size
+    self._stop_if_hopeless()
+    if asked and (w, h) != asked or w < source.image.width and h < source.image.height:
+        wanted = "x".join(map(str, asked or source.image.size))
+        warnings.warn(f"{self.model} gives pictures of {w}x{h} pixels where {wanted} were wanted; they are cut, "
+                      "or enlarged and so blurred, to fit their sources; see to size")
+    return name
+
+@patch
+def _one(self: OpenAIImages, request: ImageRequest, k: int, label: str, source: View):
     "Variation number `k`, or the `SynthnbError` that says why there is none"
+    self._stop_if_hopeless() # another thread may have seen enough
     terms = Terms(self.max_cost, self.prices, self.retries, self.backoff)
     try: picture, record = self._orders().get(request, k, terms, label=label)
     except (BadSetting, NotFound): raise
     except SynthnbError as e: return e
     if not picture: return SynthnbError(record["reason"])
-    made = ImageOps.fit(open_picture(picture), size, Image.LANCZOS)
+    picture = open_picture(picture)
+    name = self._see(picture, source, label, request.size)
+    if name in EMPTY:
+        return SynthnbError(f"{self.model} gave a picture that is {NAMES[name]}; {remedy(self, {name: 1})}")
+    made = ImageOps.fit(picture, source.image.size, Image.LANCZOS)
     told = {k: record.get(k) for k in ("model", "prompt", "revised_prompt", "request_id", "cost")}
+    told["no_variation"] = name
     made.info["details"] = {k: v for k, v in told.items() if v not in (None, "")}
     return made
 
 @patch
 def vary(self: OpenAIImages,
-    image: Image.Image, 
+    image: Image.Image,
     label: str,
     n: int = 1, # variations
     seed: int = 0, # without effect
     only: list = None # numbers k that are wanted; None: all n
 ) -> list: # pictures of the source's size, their making in `info`; a `SynthnbError` in place of one that failed
     "Make variations of a picture: from the store, or else from the server"
-    request = self._request(image, label)
-    return [self._one(request, k, label, image.size) for k in (range(n) if only is None else only)]
+    request, source = self._request(image, label), View(image)
+    return [self._one(request, k, label, source) for k in (range(n) if only is None else only)]
 
 # %% ../nbs/14_openai_images.ipynb #64667743
 @patch
@@ -234,7 +275,6 @@ def spent(self: OpenAIImages) -> pd.DataFrame: # by outcome: requests, dollars, 
     "Sum up what all requests with these parameters have cost"
     return totals(self.journal())
 
-# %% ../nbs/14_openai_images.ipynb #17074b9c
 @patch
 def status(self: OpenAIImages) -> dict:
     "Say in a word what was spent, for the progress bar"
@@ -244,27 +284,34 @@ def status(self: OpenAIImages) -> dict:
     limit = "" if self.max_cost is None else f" of {self.max_cost:.2f}"
     return dict(dollars=f"{ledger.spent:.2f}{limit}")
 
-# %% ../nbs/14_openai_images.ipynb #c5b6f426
+# %% ../nbs/14_openai_images.ipynb #17074b9c
 @patch
 def _estimate_one(self: OpenAIImages, image, label, n, each):
-    request, unknown = self._request(image, label), float("nan")
+    "Row of the estimate for one source; `each` is what an answer has cost so far, None: not known"
+    request, sent = self._request(image, label), 1 + len(self.references) if self.strategy != "label" else 0
+    if each is None: each = likely(self.model, self.quality, self.prompt, sent, request.body.get("size"), self.prices)
     stored = sum(answer_file(self.store, request.key(k)).exists() for k in range(n))
     left = n - stored
-    at_most = left * request.most if self.prices else unknown
+    at_most = left * request.most if self.prices else float("nan")
     return dict(label=label, pictures=n, stored=stored, to_ask=left, likely=each * left, at_most=at_most)
 
 @patch
 def estimate(self: OpenAIImages,
     images: ImageSet,
     n: int = 1 # for each picture; or a list, one number for each
-) -> pd.DataFrame: # by label: pictures, stored, to_ask; dollars: likely (NaN before the first answer), at_most
+) -> pd.DataFrame: # by label: pictures, stored, to_ask; dollars: likely, at_most. `.attrs["why"]`: sentences
     "Estimate what `n` variations of each picture will cost"
-    known, each = totals(self._orders().reader().table()), float("nan")
-    if "answered" in known.index and self.prices: each = known.dollars["(all)"] / known.requests["answered"]
+    known = totals(self._orders().reader().table())
+    answers = int(known.requests.get("answered", 0)) if self.prices else 0
+    each = known.dollars["(all)"] / answers if answers else None
     numbers = np.broadcast_to(n, len(images)).tolist()
     rows = [self._estimate_one(read_image(images.root/path), label, many, each)
             for path, label, many in zip(images.kept.path, images.kept.label, numbers)]
     columns = ["label", "pictures", "stored", "to_ask", "likely", "at_most"]
     table = pd.DataFrame(rows, columns=columns).groupby("label").sum(min_count=1)
     table.loc["(all)"] = table.sum(min_count=1)
-    return table.astype(dict(pictures=int, stored=int, to_ask=int))
+    table, whole = table.astype(dict(pictures=int, stored=int, to_ask=int)), table.loc["(all)"]
+    quote = Quote(self.model, urlsplit(self.base_url).netloc, int(whole.to_ask), int(whole.stored), whole.likely,
+                  whole.at_most, self.prices, answers, known.at_most["(all)"], self.max_cost)
+    table.attrs["why"] = quote.sentences()
+    return table

@@ -14,8 +14,8 @@ from fastcore.basics import patch
 
 from .answers import Outcome
 from .connection import Connection, ImageRequest
-from .files import SynthnbError, Unfinished, plural
-from .ledger import Answer, Ledger, find_answer, journal_fields, keep_answer
+from .files import SynthnbError, Unfinished, plural, write_atomic
+from .ledger import Answer, Ledger, answer_file, find_answer, journal_fields, keep_answer
 
 # %% ../nbs/14a_orders.ipynb #5c22b4cf
 @dataclass
@@ -37,7 +37,7 @@ class Orders:
         self.connection, self.store, self.journals = connection, store, journals
         self.pid, self.lock, self.halt = os.getpid(), threading.RLock(), threading.Event()
         self._rest_until, self._looked_up = 0., False # by the monotonic clock; the model was looked up
-        self._ledger, self._reader = None, None
+        self._ledger, self._reader, self._told = None, None, False
 
 # %% ../nbs/14a_orders.ipynb #97161a5a
 def _warn_of_lost(rows, priced):
@@ -68,23 +68,54 @@ def reader(self: Orders) -> Ledger:
         return self._reader
 
 # %% ../nbs/14a_orders.ipynb #f4007dcc
+def _keep_body(
+    store: Path, # folder
+    key: str, # of the request
+    id: str, # of the request that was sent
+    body: bytes # of the answer
+) -> Path:
+    "Write the body of an answer that was not used whole"
+    path = write_atomic(answer_file(store, key).with_suffix(f".{id}.body"), body)
+    with open(path, "rb") as f: os.fsync(f.fileno())
+    return path
+
+def _find_bodies(store: Path, key: str) -> list: # of paths
+    "List what `_keep_body` wrote for a request"
+    there = answer_file(store, key)
+    return sorted(there.parent.glob(f"{there.stem}.*.body"))
+
+# %% ../nbs/14a_orders.ipynb #827c0975
+@patch
+def _warn_of_cost(self: Orders, request, out):
+    if (out.cost or 0) > (request.most or float("inf")):
+        warnings.warn(f"a request cost {out.cost:.3f} dollars, more than the {request.most:.3f} reserved; "
+                      "set prices' most higher")
+    if out.more and not self._told:
+        self._told = True
+        warnings.warn(f"{self.connection.host} gave {1 + out.more} pictures for one request, and may bill them all; "
+                      f"the first is used, the others stay in {self.store}; look for a parameter that asks for one")
+
+@patch
+def _record(self: Orders, request, out, id) -> dict: # what is kept of an answer beside its picture
+    return dict(journal_fields(vars(out)), id=id, event=out.event, model=self.connection.model,
+                prompt=request.body.get("prompt"), revised_prompt=out.revised_prompt)
+
+# %% ../nbs/14a_orders.ipynb #5f2e75e2
 @patch
 def _on_record(self: Orders, request: ImageRequest, k: int, id: str, prices: dict) -> Outcome:
     "Send one request, with the outcome in store and journal whatever happens"
     ledger = self.books(priced=bool(prices))
     try:
         out = self.connection.once(request, k, id, prices)
-        record = dict(journal_fields(vars(out)), id=id, event=out.event, model=self.connection.model,
-                      prompt=request.body.get("prompt"), revised_prompt=out.revised_prompt)
+        record = self._record(request, out, id)
+        if out.body: _keep_body(self.store, request.key(k), id, out.body)
         if out.event != "failed": keep_answer(self.store, request.key(k), out.picture, record)
     except BaseException as e:
         reason = self.connection.clean(str(e)) if isinstance(e, SynthnbError) else "the run was stopped"
         ledger.write("unknown", id, reason=reason)
         raise
     ledger.write(out.event, id, **journal_fields(record))
-    if (out.cost or 0) > (request.most or float("inf")):
-        warnings.warn(f"a request cost {out.cost:.3f} dollars, more than the {request.most:.3f} reserved; "
-                      "set prices' most higher")
+    self._warn_of_cost(request, out)
     return out
 
 # %% ../nbs/14a_orders.ipynb #16806108
@@ -120,14 +151,17 @@ def _wait_for_rest(self: Orders):
 # %% ../nbs/14a_orders.ipynb #f5cff1a3
 @patch
 def _given_up(self: Orders, out: Outcome, failures: int) -> SynthnbError:
-    kind = Unfinished if out.passing else SynthnbError
-    return kind(f"{self.connection.host} gave no picture after {failures or 1} requests, the last: {out.reason}")
+    kind = Unfinished if out.passing and not out.whole else SynthnbError
+    requests = plural(failures or 1, "request")
+    return kind(f"{self.connection.host} gave no picture after {requests}, the last: {out.reason}")
+
+_whole_tries = 3 # for a picture whose answers come whole, but cannot be read
 
 # %% ../nbs/14a_orders.ipynb #1d8bb8ba
 @patch
 def _until_answered(self: Orders, request: ImageRequest, k: int, terms: Terms, about: dict) -> Answer:
     "Send a request, again where a fault passes, until there is an answer"
-    key, ledger, failures, waited = request.key(k), self.books(bool(terms.prices)), 0, 0.
+    key, ledger, failures, wholes, waited = request.key(k), self.books(bool(terms.prices)), 0, 0, 0.
     def find():
         self.refuse_if_stopped()
         return find_answer(self.store, key)
@@ -141,9 +175,25 @@ def _until_answered(self: Orders, request: ImageRequest, k: int, terms: Terms, a
             return find_answer(self.store, key)
         if out.stop: raise out.stop
         if out.wait is None: failures += 1
-        if not out.passing or failures > terms.retries or waited > 60 * (1 + terms.retries):
+        wholes += out.whole
+        spent = failures > terms.retries or wholes >= _whole_tries or waited > 60 * (1 + terms.retries)
+        if spent or not out.passing:
             raise self._given_up(out, failures)
         waited += max(1, self._rest(out, failures, terms.backoff))
+
+# %% ../nbs/14a_orders.ipynb #d08c1a0d
+@patch
+def _read_again(self: Orders, request: ImageRequest, k: int, prices: dict) -> Answer: # None: nothing was kept
+    "Look for the picture in answers that were paid for before; raises `SynthnbError` where there is none"
+    key, out = request.key(k), None
+    for path in _find_bodies(self.store, key):
+        out = self.connection.read(path.read_bytes(), prices)
+        if out.event == "answered":
+            keep_answer(self.store, key, out.picture, self._record(request, out, path.suffixes[-2][1:]))
+            return find_answer(self.store, key)
+    if out:
+        raise SynthnbError(f"{out.reason}; this answer was paid for, so it is not requested again; "
+                           f"to have it requested anew, delete {path}")
 
 # %% ../nbs/14a_orders.ipynb #4554f9e4
 @patch
@@ -166,6 +216,8 @@ def get(self: Orders,
     if found:
         if found.picture: self.connection.answered = True
         return found
+    found = self._read_again(request, k, terms.prices)
+    if found: return found
     self.books(bool(terms.prices))
     with self.lock:
         self.refuse_if_stopped()

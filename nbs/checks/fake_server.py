@@ -80,11 +80,19 @@ class Answering(BaseHTTPRequestHandler):
     def do_GET(self):
         s, key, self.number = self.server, self.headers.get("authorization"), "req_model"
         s.paths.append((self.path, key))
-        if self.path.startswith("/pictures/"): self.send(200, s.pictures[self.path], "image/png")
+        if self.path.startswith("/pictures/"): self.give_picture(s.pictures.get(self.path, 404))
         elif not s.has_models: self.error(404, "Not Found")
         elif key != f"Bearer {s.key}": self.error(401, f"Incorrect API key provided: {key}", "invalid_api_key")
         elif not self.path.endswith(f"/models/{s.model}"): self.error(404, "No such model", "model_not_found")
         else: self.send(200, dict(id=s.model, object="model", owned_by="page", shutdown_date=s.shutdown_date))
+
+
+    def give_picture(self, there):
+        "Its bytes; or a status; or where else it is, a string"
+        if isinstance(there, list): there = there.pop(0) if len(there) > 1 else there[0] # one after the other
+        if isinstance(there, bytes): self.send(200, there, "image/png")
+        elif isinstance(there, int): self.error(there, "AuthenticationFailed" if there == 403 else "Not there")
+        else: self.send(302, b"", location=there)
 
 
 class Handler(Answering):
@@ -108,6 +116,7 @@ class Handler(Answering):
         s, me = self.server, self.headers.get("x-client-request-id")
         if self.headers.get("authorization") != f"Bearer {s.key}": kind = "401"
         if self.refuse(kind): return
+        if kind in s.bodies: return self.send(200, s.bodies[kind])
         if kind == "endless": self.go_on_for_ever()
         time.sleep(s.latency * (5 if kind == "slow" else 1))
         self.wait_at_the_gate()
@@ -115,7 +124,8 @@ class Handler(Answering):
         usage = dict(text=20, image=0 if "generations" in self.path else 60 + n % 7, output=180 + n % 31)
         with s.lock: s.bill[me] = sum(RATES[k] * v for k, v in usage.items())
         if kind == "hang": time.sleep(s.hang)
-        out = dict(created=1, data=[self.item(self.picture(kind, body, n))])
+        pictures = self.picture(kind, body, n)
+        out = dict(created=1, data=[self.item(picture) for picture in (pictures if isinstance(pictures, list) else [pictures])])
         if s.usage: 
             details = dict(text_tokens=usage["text"], image_tokens=usage["image"])
             out["usage"] = dict(input_tokens=sum(details.values()), output_tokens=usage["output"],
@@ -139,17 +149,21 @@ class Handler(Answering):
         s.held.discard(self)
 
     def picture(self, kind, body, n):
-        "The reference picture turned and in another light, or one colour where there is none"
+        "The reference picture turned and in another light, or soft spots where there is none; or what `draw` makes of it"
         if kind == "not a picture": return b"<html>busy</html>"
         if kind == "huge": return bomb()
         sent = pngs_in(body)
         if sent: image = Image.open(io.BytesIO(sent[0])).convert("RGB")
-        else: image = Image.new("RGB", (64, 64), tuple(n.to_bytes(32, "big")[:3]))
-        turned = image.rotate(n % 40 - 20, fillcolor=image.getpixel((0, 0)))
-        return png(Image.eval(turned, lambda v: v * (70 + n % 60) // 100))
+        else: image = Image.frombytes("RGB", (8, 8), random.Random(n).randbytes(192)).resize((64, 64), Image.BICUBIC)
+        if self.server.draw: return self.server.draw(image, n)
+        draw = random.Random(n)
+        turned = image.rotate(draw.uniform(10, 30) * draw.choice([-1, 1]), Image.BICUBIC, fillcolor=image.getpixel((0, 0)))
+        light = [draw.uniform(.5, 1) for _ in "rgb"]
+        return png(Image.merge("RGB", [Image.eval(band, lambda v: v * l) for band, l in zip(turned.split(), light)]))
 
     def item(self, picture):
         s = self.server
+        if s.item_of: return s.item_of(picture)
         if not s.urls: return dict(b64_json=base64.b64encode(picture).decode())
         path = f"/pictures/{self.number}.png"
         s.pictures[path] = picture
@@ -158,6 +172,8 @@ class Handler(Answering):
 
 class Server(ThreadingHTTPServer):
     """The server, at `url`. `todo`: faults of the next requests; `plan`: a function from a request's number to its fault.
+    `bodies`: what is sent with status 200 in place of an answer, by fault. `draw`: what makes an answer's file of the picture that was sent, and a
+    number; or a list of files. `item_of`: how a file is written into the answer.
     `bill`: millionths of a dollar, by id of the request. `kinds`: how many there were of each fault.
     `gate`: while it is cleared, answers are held back; `held` are the requests that wait for it."""
     daemon_threads, request_queue_size = True, 128
@@ -165,6 +181,7 @@ class Server(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), Handler)
         self.model, self.key, self.latency, self.hang, self.shutdown_date = "gpt-image-page", KEY, 0, 3, None
         self.has_models, self.usage, self.urls = True, True, None
+        self.bodies, self.draw, self.item_of = {}, None, None
         self.lock, self.gate, self.held, self.todo = threading.Lock(), threading.Event(), set(), []
         self.gate.set()
         self.__dict__.update(options)

@@ -119,6 +119,7 @@ def _making_options(parser, out):
         help="the number that decides them, where a generator has one (default 0)")
     parser.add_argument("--dry-run", action="store_true",
         help="say what would be made, and what it would cost, and make nothing")
+    add_options_of(parser, load, "max_pixels")
 
 # %% ../nbs/51_app.ipynb #b47da8f9
 def _generate_options(parser):
@@ -290,17 +291,17 @@ def _print_making(images, maker, n, out, seed, only_say):
     print("", made.counts().to_string(), f"\npictures: {out}", sep="\n")
 
 # %% ../nbs/51_app.ipynb #9c6c9a44
-def _generate(data, generator, options, n, out, seed, dry_run):
+def _generate(data, generator, options, n, out, seed, dry_run, **loading):
     check_out(out, data)
-    _print_making(load(data), make_generator(generator, **dict(options)), n, out, seed, dry_run)
+    _print_making(load(data, **loading), make_generator(generator, **dict(options)), n, out, seed, dry_run)
 
 # %% ../nbs/51_app.ipynb #1a2057a3
-def _data_or_folder(data) -> ImageSet:
+def _data_or_folder(data, **loading) -> ImageSet:
     "Load a data set, or a plain folder of pictures"
-    try: return load(data)
+    try: return load(data, **loading)
     except (NotFound, BadSetting):
         if not Path(data).is_dir(): raise
-    return ImageSet.from_folder(data, label=Path(data).resolve().name)
+    return ImageSet.from_folder(data, label=Path(data).resolve().name, **loading)
 
 def _load_tensorflow():
     "Import TensorFlow, without what it says while it loads"
@@ -315,8 +316,9 @@ def _copies_of(maker, n):
 # %% ../nbs/51_app.ipynb #2c75f0bf
 def _stylize(data, n, out, seed, dry_run, **options):
     check_out(out, data)
+    loading = {name: options.pop(name) for name in ("max_pixels",) if name in options}
     maker = StyleTransfer(**{k: v for k, v in options.items() if v is not None})
-    images = _data_or_folder(data)
+    images = _data_or_folder(data, **loading)
     if not len(images): 
         raise NotFound(f"none of the {len(images.items)} pictures of {data} can be used: {images.items.reason.iat[0]}")
     if options["keep"] is not None or maker.hub: _load_tensorflow()

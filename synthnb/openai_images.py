@@ -19,7 +19,8 @@ from .answers import open_picture, without_login
 from .connection import ENDPOINTS, OFFICIAL, Connection, ImageRequest, sendable, smallest_size
 from .data import ImageSet
 from .duplicates import fingerprint
-from .files import BadSetting, NotFound, SynthnbError, cache, read_image, to_rgb
+from .files import BadSetting, NotFound, SynthnbError, cache, read_image
+from .pixels import to_rgb
 from .ledger import PRICES, Ledger, MaxCost, answer_file, cost, most, tokens, totals
 from .orders import Orders, Terms
 
@@ -262,7 +263,7 @@ def estimate(self: OpenAIImages,
     known, each = totals(self._orders().reader().table()), float("nan")
     if "answered" in known.index and self.prices: each = known.dollars["(all)"] / known.requests["answered"]
     numbers = np.broadcast_to(n, len(images)).tolist()
-    rows = [self._estimate_one(read_image(images.root/path), label, many, each)
+    rows = [self._estimate_one(read_image(images.root/path, None), label, many, each)
             for path, label, many in zip(images.kept.path, images.kept.label, numbers)]
     columns = ["label", "pictures", "stored", "to_ask", "likely", "at_most"]
     table = pd.DataFrame(rows, columns=columns).groupby("label").sum(min_count=1)

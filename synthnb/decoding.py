@@ -9,7 +9,7 @@ __all__ = ['READING', 'MAX_PIXELS', 'Problem', 'Decoded', 'decoded', 'format_of'
 import io, re, threading, zlib
 from typing import NamedTuple
 
-from PIL import Image
+from PIL import Image, ImageFile
 
 from .pixels import as_seen, colour_of_16_bits
 
@@ -39,6 +39,7 @@ _starts = { # first bytes: (problem, what the file is)
     b"v/1\1": ("unsupported", "a picture of high dynamic range (OpenEXR); export it as TIFF or PNG"),
     b"#?RADIANCE": ("unsupported", "a picture of high dynamic range (Radiance); export it as TIFF or PNG"),
     b"gimp xcf": ("unsupported", "a GIMP document (XCF); export it as PNG"),
+    b"\xff\xd8\xff\xf7": ("unsupported", "a JPEG-LS picture; save it as PNG"),
     b"II\xbc": ("unsupported", "a JPEG XR picture; export it as PNG"),
     b"II*\0\x10\0\0\0CR": ("a camera's raw file", "Canon CR2; export it as JPEG or TIFF"),
     b"FUJIFILMCCD-RAW": ("a camera's raw file", "Fujifilm RAF; export it as JPEG or TIFF"),
@@ -75,6 +76,7 @@ def _written(data):
 
 def _what_else(data):
     "(problem, what it is) of bytes that are no picture, or one that needs another program; or None"
+    if data.startswith((b"\xff\xd8\xff\xe0", b"\xff\xd8\xff\xe1", b"\x89PNG")): return None
     for start, found in _starts.items():
         if data.startswith(start): return found
     if data[128:132] == b"DICM": return "unsupported", "a medical picture (DICOM); export it as PNG of 16 bits"
@@ -137,7 +139,7 @@ def _jpeg(data):
         body, at = data[at + 4:at + 2 + size], at + 2 + size
         start, header = (at, body) if mark == 0xDA else (None, b"")
         if mark == 0xDD: restart = int.from_bytes(body[:2], "big")
-        if 0xC0 <= mark <= 0xCF and mark not in (0xC4, 0xC8, 0xCC): kind, frame = mark, body
+        if not scans and 0xC0 <= mark <= 0xCF and mark not in (0xC4, 0xC8, 0xCC): kind, frame = mark, body
     if start is not None: scans.append(_Scan(header, start, len(data)))
     return _Jpeg(kind, frame, restart, scans, False)
 
@@ -168,10 +170,10 @@ def _lacks_restarts(data, jpeg):
     return marks != [k % 8 for k in range(wanted)]
 
 # %% ../nbs/01b_decoding.ipynb #0e6c0eb7
-_filler = b"\xb5\x2d" * 5 # more than a decoder reads ahead
+_filler = b"\xff\0" * 8 # 64 bits of 1, which decoders read ahead; no code of a JPEG is all ones
 
 def _filled(data, jpeg):
-    "The same JPEG with ten bytes more after each pass, and before each restart mark: a whole picture does not need them"
+    "The same JPEG with 64 bits more after each pass, and before each restart mark: a whole picture does not need them"
     ends = [scan.end for scan in jpeg.scans]
     for scan in jpeg.scans if jpeg.restart else []: ends += [mark.start() for mark in _restart.finditer(data, scan.start, scan.end)]
     parts, before = [], 0
@@ -184,26 +186,26 @@ def _filled(data, jpeg):
 # %% ../nbs/01b_decoding.ipynb #0d7dab2c
 class _Feed(io.BytesIO):
     "The bytes of a JPEG, given out so that the last row of pixels can be seen at two places"
-    image, stops = None, ()
-
-    def read(self, size=-1):
-        at = self.tell()
-        if self.image is not None and at in self.stops: self.seen[at] = _last_row(self.image)
-        ahead = [stop - at for stop in self.stops if stop > at]
-        if ahead and not 0 <= size <= ahead[0]: size = ahead[0]
-        return super().read(size)
+    def watch(self, im, *stops):
+        "Look at a picture, and give out no more at once, at each stop"
+        self.stops, self.seen, read = stops, {}, self.read
+        def stopping(size=-1):
+            at = self.tell()
+            if at in stops: self.seen[at] = _last_row(im)
+            ahead = [stop - at for stop in stops if stop > at]
+            return read(ahead[0] if ahead and not 0 <= size <= ahead[0] else size)
+        self.read = stopping
 
 def _last_row(im):
     "Some pixels of a picture's last row, as far as they are decoded"
-    return [im.im.getpixel((x, im.height - 1)) for x in range(0, im.width, max(1, im.width // 16))]
+    pixels, (w, h) = im.im, im.size
+    return [pixels.getpixel((x, h - 1)) for x in range(0, w, max(1, w // 8))]
 
 def _fed(data, scan):
-    "A file for a JPEG of one pass: its data with ten bytes more, and stops 16 bytes before their end, and after the ten"
+    "A file for a JPEG of one pass, with 64 bits more; and the stops: 4 bytes before its data end, and after the 64 bits"
     end = scan.end
     while data[end - 1] == 0xFF: end -= 1
-    file = _Feed(data[:end] + _filler + data[end:])
-    file.seen, file.stops = {}, (max(scan.start, end - 16), end + len(_filler))
-    return file
+    return _Feed(data[:end] + _filler + data[end:]), (max(scan.start, end - 4), end + len(_filler))
 
 # %% ../nbs/01b_decoding.ipynb #630fc86d
 def _drawn(row): return any(any(value) if isinstance(value, tuple) else value for value in row)
@@ -214,12 +216,14 @@ def _check_rows(im, file):
     last = _last_row(im)
     if file.seen.get(late, last) != last: raise Problem("truncated", "its data end before its last row")
     left = file.getvalue()[early:late - len(_filler)]
-    if _drawn(last) and file.seen.get(early) == last and len(set(left)) > 2:
+    early_enough = file.tell() <= early or (_drawn(last) and file.seen.get(early) == last)
+    if early_enough and len(set(left)) > 2:
         raise Problem("damaged", "its data were changed: bytes are left over after its last row")
 
 def _check_parts(data, jpeg):
     "Raise for a JPEG that lacks parts, or that Pillow cannot read"
-    if jpeg.kind and jpeg.frame[:1] != b"\x08":
+    if jpeg.kind and len(jpeg.frame) < 9: raise Problem("damaged", "its header is cut")
+    if jpeg.kind and jpeg.frame[0] != 8:
         raise Problem("unsupported", f"a JPEG of {jpeg.frame[0]} bits a colour; save it with 8 bits, or as PNG")
     if jpeg.kind not in (0, 0xC0, 0xC1, 0xC2, 0xC9, 0xCA): raise Problem("unsupported", "a lossless JPEG; save it as PNG")
     if not jpeg.kind or not jpeg.scans: return # the decoder says why
@@ -233,16 +237,16 @@ def _is_one_pass(jpeg):
     "Whether the rows of a JPEG appear as its data come"
     if jpeg.kind not in (0xC0, 0xC1) or len(jpeg.scans) != 1: return False
     scan = jpeg.scans[0]
-    return scan.header[:1] == jpeg.frame[5:6] and scan.end - scan.start > 32
+    return scan.header[:1] == jpeg.frame[5:6]
 
 def _jpeg_file(data, jpeg):
-    "What to decode a JPEG from; an end mark that is missing is added"
+    "What to decode a JPEG from, and where to stop; an end mark that is missing is added"
     _check_parts(data, jpeg)
     if not jpeg.ends and jpeg.scans: data += b"\xff\xd9"
-    return _fed(data, jpeg.scans[0]) if _is_one_pass(jpeg) else io.BytesIO(data)
+    return _fed(data, jpeg.scans[0]) if _is_one_pass(jpeg) else (io.BytesIO(data), ())
 
 def _check_passes(im, data, jpeg):
-    "Raise for a JPEG of several pieces that looks different when each has ten bytes more"
+    "Raise for a JPEG of several pieces that looks different when each has 64 bits more"
     if not jpeg.scans or jpeg.kind >= 0xC9 or (_is_one_pass(jpeg) and not jpeg.restart): return
     again = Image.open(io.BytesIO(_filled(data, jpeg) + b"\xff\xd9"))
     if again.tobytes() != im.tobytes(): raise Problem("truncated" if not jpeg.ends else "damaged", "its data end before a pass is complete")
@@ -276,12 +280,12 @@ def _checked_png(data):
 
 # %% ../nbs/01b_decoding.ipynb #3bc450bc
 _not_asked = {"EPS", "WMF", "BUFR", "GRIB", "HDF5", "MPEG", "FPX", "MIC"}
-_plugin_lock = threading.Lock()
+_pillow_lock = threading.Lock()
 
 def _plug_in(module, register, problem):
     "Import a package that reads one more format, once"
     from importlib import import_module
-    with _plugin_lock:
+    with _pillow_lock:
         try: there = import_module(module)
         except ImportError: raise Problem("unsupported", problem) from None
         if register: getattr(there, register)()
@@ -301,7 +305,8 @@ def _opened(file):
     start, failed = file.read(16), None
     for more in Image.preinit, Image.init:
         more()
-        for name in [name for name in Image.ID if name not in _not_asked]:
+        for name in Image.ID:
+            if name in _not_asked: continue
             factory, accept = Image.OPEN[name]
             file.seek(0)
             try:
@@ -330,8 +335,7 @@ def _check_size(im, n_bytes, max_pixels, min_side):
     w, h = im.size
     if max_pixels and w * h > max_pixels:
         word = "a decompression bomb" if w * h > 100 * n_bytes else "too large"
-        fix = f"; max_pixels={w * h} (--max-pixels) takes it" if max_pixels >= MAX_PIXELS else ""
-        raise Problem(word, f"{w}×{h} pixels, over the limit of {max_pixels:,}{fix}")
+        raise Problem(word, f"{w}×{h} pixels, over the limit of {max_pixels:,}; max_pixels={w * h} (--max-pixels) takes it")
     if min(w, h) < min_side: raise Problem("too small", f"{w}×{h} pixels, at least {min_side} are wanted")
 
 # %% ../nbs/01b_decoding.ipynb #dace4f0d
@@ -394,16 +398,24 @@ def _frames(im):
     except Exception: return [] # only the first is asked for
     return [f"several pictures: the first of {n} was taken"] if n > 1 else []
 
-def _unpacked(data, im, file, jpeg, bits, thorough):
+def _load(im):
+    "Decode a picture whole, also in a program that makes Pillow take files that are cut off"
+    if not ImageFile.LOAD_TRUNCATED_IMAGES: return im.load()
+    with _pillow_lock:
+        before, ImageFile.LOAD_TRUNCATED_IMAGES = ImageFile.LOAD_TRUNCATED_IMAGES, False
+        try: im.load()
+        finally: ImageFile.LOAD_TRUNCATED_IMAGES = before
+
+def _unpacked(data, im, file, stops, jpeg, bits, thorough):
     "Decode an opened picture"
     notes = _frames(im) if thorough else []
     if _in_planes(im): _as_planes(im)
     raw = _rawmode(im)
     if bits: im.info["sbit"] = bits
-    if isinstance(file, _Feed): file.image = im
+    if stops: file.watch(im, *stops)
     if jpeg and jpeg.kind >= 0xC9: im.decodermaxblock = len(data) # an arithmetic decoder cannot wait for more
-    im.load()
-    if isinstance(file, _Feed): _check_rows(im, file)
+    _load(im)
+    if stops: _check_rows(im, file)
     if jpeg and thorough: _check_passes(im, data, jpeg)
     format, im.info["rawmode"] = im.format, raw
     im, more = _deep_colours(im, raw, data)
@@ -423,14 +435,17 @@ def decoded(
     if not data: raise Problem("empty", "it has no bytes")
     if found := _what_else(data): raise Problem(*found)
     _plugged(data)
-    jpeg = bits = None
+    jpeg, bits, stops = None, None, ()
     if data.startswith((b"II*\0", b"MM\0*")): _check_tiff(data)
     if data.startswith(b"\x89PNG"): data, bits = _checked_png(data)
-    if data.startswith(b"\xff\xd8\xff"): jpeg = _jpeg(data)
-    file = _jpeg_file(data, jpeg) if jpeg else io.BytesIO(data)
+    if data.startswith(b"\xff\xd8\xff"):
+        jpeg = _jpeg(data)
+        try: file, stops = _jpeg_file(data, jpeg)
+        except (IndexError, ValueError): raise Problem("damaged", "its parts do not fit together") from None
+    else: file = io.BytesIO(data)
     im = _identified(data, file)
     _check_size(im, len(data), max_pixels, min_side)
-    try: return _unpacked(data, im, file, jpeg, bits, thorough)
+    try: return _unpacked(data, im, file, stops, jpeg, bits, thorough)
     except Problem: raise
     except Exception as e:
         ending = _endings.get(im.format)

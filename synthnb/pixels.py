@@ -183,7 +183,7 @@ def as_seen(
         if grey: flat = flat.getchannel(0)
     if flat.mode not in ("L", "RGB", "CMYK"): flat = flat.convert("L" if flat.mode == "1" else "RGB")
     flat, even_more = _in_srgb(flat, profile)
-    out = flat.convert("RGB")
+    out = flat if flat.mode == "RGB" and flat is not im else flat.convert("RGB")
     if alpha:
         out.putalpha(alpha)
         out = Image.alpha_composite(Image.new("RGBA", out.size, "white"), out).convert("RGB")

@@ -335,7 +335,8 @@ def check(self: ImageSet, against: ImageSet = None # a set that must stay unseen
     since = self.since()
     readable = self.where(~self.items.path.isin(since.path[since.problem != "wrong extension"]))
     twice = _twice(readable.grouped().kept)
-    found = [pd.DataFrame([*left_out(self.items), *noted(self.items), *twice], columns=["path", "problem", "detail"]), since]
+    known = [*left_out(self.items), *noted(self.items), *twice]
+    found = [pd.DataFrame(known, columns=["path", "problem", "detail"]), since]
     if against is not None: found.append(shared(readable, against))
     return pd.concat(found).sort_values(["path", "problem"], ignore_index=True)
 

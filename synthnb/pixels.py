@@ -62,6 +62,7 @@ def _finite(x):
     low, high = x[~odd].min(), x[~odd].max()
     return np.nan_to_num(x, nan=low, neginf=low, posinf=high), [f"not numbers: {odd.sum():,} of its values"]
 
+# %% ../nbs/01a_pixels.ipynb #e5764190
 def _whole_range(x, im):
     "The values that are black and white, and a note; for whole numbers up to 65535"
     top = int(x.max())
@@ -74,6 +75,7 @@ def _whole_range(x, im):
     if top > full / 16 or not top: return 0, full, []
     return 0, full, [f"nearly black: its values end at {top} of {full}"]
 
+# %% ../nbs/01a_pixels.ipynb #d816e8bf
 def _range(x, im):
     "The values that are black and white, and notes; for any numbers"
     low, high = float(x.min()), float(x.max())
@@ -97,6 +99,7 @@ def _eight_bits(im):
     if isinstance(clear, int): out.putalpha(Image.fromarray((x != clear).astype(np.uint8) * 255))
     return out, notes + more
 
+# %% ../nbs/01a_pixels.ipynb #6e223b73
 def colour_of_16_bits(
     x, # uint16 [height, width, 3 or 4]; the fourth is alpha
     im: Image.Image # the picture that the values are of, for what its file says
@@ -121,6 +124,7 @@ def _probe(mode):
     levels = np.linspace(0, 255, 16).astype(np.uint8)
     return Image.fromarray(np.stack(np.meshgrid(levels, levels, levels), -1).reshape(64, 64, 3))
 
+# %% ../nbs/01a_pixels.ipynb #9afc494f
 @lru_cache(64)
 def _conversion(profile):
     "(mode, how to get from a profile's colours to sRGB; None: they are sRGB); (None, None): the profile is broken"
@@ -153,6 +157,7 @@ def _upright(flat, im):
         return ImageOps.exif_transpose(flat), []
     except Exception: return flat, ["EXIF ignored: it cannot be read"]
 
+# %% ../nbs/01a_pixels.ipynb #313e99c3
 def _opaque(im):
     "Whether no pixel of a picture can be transparent"
     bands = im.getbands()
@@ -161,20 +166,23 @@ def _opaque(im):
 
 def _signed(im): return im.mode == "L" and _tag(im, 339) == 2
 
-def _flat(im):
+# %% ../nbs/01a_pixels.ipynb #1b6523b3
+def _in_bytes(im):
     "A picture whose numbers are 8-bit colours: (picture, notes)"
     if im.mode in ("I", "F") or im.mode.startswith("I;"): return _eight_bits(im)
-    if _signed(im): return im.point([v ^ 128 for v in range(256)]), ["signed: its values from −128 to 127 became black to white"]
-    if im.mode == "CMYK" and im.format in ("JPEG", "MPO") and "adobe" not in im.info: return im.point([255 - v for v in range(256)] * 4), []
+    if _signed(im):
+        return im.point([v ^ 128 for v in range(256)]), ["signed: its values from −128 to 127 became black to white"]
+    if im.mode == "CMYK" and im.format in ("JPEG", "MPO") and "adobe" not in im.info:
+        return im.point([255 - v for v in range(256)] * 4), []
     return im, []
 
-# %% ../nbs/01a_pixels.ipynb #0c6d88cd
+# %% ../nbs/01a_pixels.ipynb #70db79f4
 def as_seen(
     im: Image.Image # of any mode and size
 ) -> tuple: # (RGB picture, notes on what was decided: list of str)
     "Convert a picture to what a person sees: upright, on white, 8-bit sRGB"
     profile = im.info.get("icc_profile")
-    flat, notes = _flat(im)
+    flat, notes = _in_bytes(im)
     flat, more = _upright(flat, im)
     alpha = None
     if not _opaque(flat):
@@ -190,6 +198,7 @@ def as_seen(
     out.info = {} # what it said is done
     return out, notes + more + even_more
 
+# %% ../nbs/01a_pixels.ipynb #db35b184
 def to_rgb(
     im: Image.Image # of any mode and size
 ) -> Image.Image:

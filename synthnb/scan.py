@@ -141,8 +141,8 @@ def _contents(root, listing, max_pixels, at_once=20_000):
     return pd.concat([rows for rows in done if len(rows)]).reindex(listing.index)
 
 # %% ../nbs/03_scan.ipynb #87569775
-_more_suffixes = (".heic", ".heif", ".hif", ".jxl", ".cr2", ".cr3", ".nef", ".arw", ".dng", ".raf", ".orf", ".rw2", ".pef",
-    ".srw", ".psb", ".exr", ".dcm") # of pictures that take another package, or another program
+_more_suffixes = (".heic", ".heif", ".hif", ".jxl", ".cr2", ".cr3", ".nef", ".arw", ".dng", ".raf", ".orf", ".rw2",
+    ".pef", ".srw", ".psb", ".exr", ".dcm") # of pictures that take another package, or another program
 
 def _named_as_picture(listing):
     "Whether each file's name says that it is a picture"
@@ -266,7 +266,7 @@ def scan_folder(
     min_side: int = MIN_SIDE, # a picture with a shorter side is too small, pixels
     label: str = None, # the label of all pictures, at whatever depth; None: as `read_layout` finds
     depth: int = None # which folder of a path is its class, from 1; None: found out
-) -> pd.DataFrame: # one row a file, in order: path, label, part, sha256, width, height, kept, reason; note if there are any
+) -> pd.DataFrame: # one row a file, in order: path, label, part, sha256, width, height, kept, reason; note
     """Scan a folder of pictures, and warn of what cannot be used. Sentences on what it was taken for are in its
     `attrs["taken_for"]`. Raises `NotFound` where there are no pictures, and `BadSetting` where classes are not clear"""
     root = place(root)

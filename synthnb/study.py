@@ -117,7 +117,7 @@ def not_usual(
     return {k: v for k, v in given.items() if k != "out" and v != known[k].default}
 
 # %% ../nbs/50_study.ipynb #c6e755cc
-def _sound(data, depth, links, skip_bad, max_pixels=MAX_PIXELS) -> tuple: # ImageSet, and sentences on what the source was taken for
+def _sound(data, depth, links, skip_bad, max_pixels=MAX_PIXELS) -> tuple: # ImageSet, and what the source was taken for
     "Load the pictures of a study; raise for those that cannot be used, or leave them out"
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", ".* cannot be used") # they are named in the error

@@ -75,11 +75,11 @@ def _png_of(width, height, body=b""):
     header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", body) + chunk(b"IEND", b"")
 
-_not_pictures = {"page.jpg": b"<!doctype html><title>404</title>", "note.png": b"see attachment",
-    "paper.png": b"%PDF-1.7\n", "archive.jpg": b"PK\3\4" + bytes(40), "film.jpg": b"\0\0\0\x18ftypmp42" + bytes(40),
-    "drawing.png": b"<svg xmlns='http://www.w3.org/2000/svg'/>"}
+_not_pictures = {"paper.png": b"%PDF-1.7\n", "archive.jpg": b"PK\3\4" + bytes(40),
+    "film.jpg": b"\0\0\0\x18ftypmp42" + bytes(40), "drawing.png": b"<svg xmlns='http://www.w3.org/2000/svg'/>"}
 
-_unreadable = {"zeros.jpg": bytes(500), "noise.png": np.random.default_rng(0).bytes(500), "head.jpg": b"\xff\xd8\xff",
+_unreadable = {"page.jpg": b"<!doctype html><title>404</title>", "note.png": b"see attachment",
+    "zeros.jpg": bytes(500), "noise.png": np.random.default_rng(0).bytes(500), "head.jpg": b"\xff\xd8\xff",
     "head.png": b"\x89PNG\r\n\x1a\n", "no frames.gif": b"GIF89a\1\0\1\0\0\0\0;",
     "nothing in it.png": _png_of(0, 0)}
 

@@ -67,13 +67,13 @@ def _written(data):
     head = data[:2000].removeprefix(b"\xef\xbb\xbf").lstrip().lower()
     if b"<svg" in head: return "no picture", "a drawing (SVG); export it as PNG"
     if head.startswith((b"<!doctype html", b"<html")) or b"<head" in head:
-        return "no picture", "a web page, such as one that says 404"
+        return "unreadable", "a web page, such as one that says 404"
     if head.startswith((b"p1", b"p2", b"p3", b"/* xpm", b"#define")): return None # formats of pictures that are text
     if head and all(letter >= 32 or letter in b"\t\n\r\f" for letter in head) and b"\x7f" not in head:
         try: head[:1000].decode()
         except UnicodeDecodeError as e:
             if e.start < 990: return None
-        return "no picture", "a text"
+        return "unreadable", "a text, and no picture format that Pillow knows"
 
 # %% ../nbs/01c_decoding.ipynb #f92a7d94
 def _what_else(data):

@@ -293,7 +293,8 @@ class _Bytes(bytes):
 
 def open_picture(picture: bytes) -> Image.Image: # RGB
     "Open a picture from an answer's bytes; raises `BadImage`"
-    return read_image(_Bytes(picture), _most_pixels)
+    try: return read_image(_Bytes(picture), _most_pixels)
+    except BadImage as e: raise BadImage.of("the answer", e.problem, e.detail.partition("; max_pixels")[0]) from None
 
 # %% ../nbs/14c_answers.ipynb #6e1ffa21
 def _unpacked(text: str) -> bytes: 

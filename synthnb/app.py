@@ -61,6 +61,7 @@ def _making_options(parser, out):
         help="first hold out this share, or number, of the pictures, for a later test: nothing is made of them")
     parser.add_argument("--dry-run", action="store_true",
         help="say what would be made, and what it would cost, and make nothing")
+    add_options_of(parser, load, "depth", "links", "max_pixels")
 
 # %% ../nbs/51_app.ipynb #b47da8f9
 def _generate_options(parser):
@@ -273,20 +274,20 @@ def _print_making(images, maker, n, out, seed, only_say, hold_out):
     print("", made.counts().to_string(), f"\npictures: {out}", sep="\n")
 
 # %% ../nbs/51_app.ipynb #9c6c9a44
-def _generate(data, generator, options, n, out, seed, dry_run, hold_out):
+def _generate(data, generator, options, n, out, seed, dry_run, hold_out, **loading):
     check_out(out, data)
     makers = list(named_generators(generator, dict(options)).values())
     if len(makers) > 1: raise BadSetting(f"--generator {generator}: name one; each needs a folder of its own")
     if not dry_run: _load_tensorflow()
-    _print_making(load(data), makers[0], n, out, seed, dry_run, hold_out)
+    _print_making(load(data, **loading), makers[0], n, out, seed, dry_run, hold_out)
 
 # %% ../nbs/51_app.ipynb #1a2057a3
-def _data_or_folder(data) -> ImageSet:
+def _data_or_folder(data, **loading) -> ImageSet:
     "Load a data set, or a plain folder of pictures"
-    try: return load(data)
+    try: return load(data, **loading)
     except (NotFound, BadSetting):
         if not Path(data).is_dir(): raise
-    return ImageSet.from_folder(data, label=Path(data).resolve().name)
+    return ImageSet.from_folder(data, label=Path(data).resolve().name, **loading)
 
 def _load_tensorflow():
     "Import TensorFlow, without what it says while it loads"
@@ -301,8 +302,9 @@ def _copies_of(maker, n):
 # %% ../nbs/51_app.ipynb #2c75f0bf
 def _stylize(data, n, out, seed, dry_run, hold_out, **options):
     check_out(out, data)
+    loading = {name: options.pop(name) for name in ("depth", "links", "max_pixels") if name in options}
     maker = StyleTransfer(**{k: v for k, v in options.items() if v is not None})
-    images = _data_or_folder(data)
+    images = _data_or_folder(data, **loading)
     if not len(images): 
         raise NotFound(f"none of the {len(images.items)} pictures of {data} can be used: {images.items.reason.iat[0]}")
     if options["keep"] is not None or maker.hub: _load_tensorflow()

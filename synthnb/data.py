@@ -24,7 +24,7 @@ from .feed import ORIGINS, batches, parts, plan, square, squares, warp
 from .files import (
     MAX_PIXELS, MIN_SIDE, BadImage, BadSetting, LeakError, NotFound, SynthnbError, cores, is_local, joined, link, place,
     plural, read_image, seeded, write_atomic)
-from .health import left_out
+from .health import left_out, noted
 from .scan import changed_since, fingerprints_of, scan_folder
 from .split import drawn, held_out
 
@@ -81,7 +81,7 @@ def file(self: ImageSet, i: int # number of the row
 def image(self: ImageSet, i: int # number of the row
 ) -> Image.Image: # RGB, upright
     "Read a row's picture"
-    return read_image(self.file(i))
+    return read_image(self.file(i), None)
 
 # %% ../nbs/00_data.ipynb #3b212979
 @patch(cls_method=True)
@@ -89,7 +89,7 @@ def from_folder(cls: ImageSet,
     root: Path, # a folder of pictures, laid out as `read_layout` understands; also an address, `s3://…`
     strict: bool = False, # raise `BadImage` for the first picture that cannot be used, instead of marking it
     links: bool = False, # follow links that lead out of the folder
-    max_pixels: int = MAX_PIXELS, # a picture with more is taken for a decompression bomb
+    max_pixels: int = MAX_PIXELS, # a picture with more is refused
     min_side: int = MIN_SIDE, # a picture with a shorter side is too small, pixels
     label: str = None, # the label of all pictures, at whatever depth; None: as `read_layout` finds
     depth: int = None # which folder of a path is its class, from 1; None: found out
@@ -97,7 +97,8 @@ def from_folder(cls: ImageSet,
     """Scan a folder of pictures, and warn of what cannot be used. Raises `NotFound` where there are no pictures, and
     `BadSetting` where it is not clear which folders are the classes"""
     rows = scan_folder(root, strict, links, max_pixels, min_side, label, depth)
-    images = cls(rows.assign(source=rows.sha256.str[:16], origin="real", maker="", group="")[list(COLUMNS)], root)
+    columns = [*COLUMNS, *(["note"] if "note" in rows else [])] # what was decided of odd pictures
+    images = cls(rows.assign(source=rows.sha256.str[:16], origin="real", maker="", group="")[columns], root)
     images.taken_for = rows.attrs["taken_for"]
     return images
 
@@ -137,7 +138,7 @@ def show(self: ImageSet,
         items = items.sample(min(n, len(items)), random_state=seed)
         row[0].set_title(name, fontsize=9, loc="left")
         for ax in row: ax.axis("off")
-        for ax, path in zip(row, items.path): ax.imshow(read_image(self.root/path))
+        for ax, path in zip(row, items.path): ax.imshow(read_image(self.root/path, None))
     return fig
 
 # %% ../nbs/00_data.ipynb #dcfe6b10
@@ -335,7 +336,8 @@ def check(self: ImageSet, against: ImageSet = None # a set that must stay unseen
     since = self.since()
     readable = self.where(~self.items.path.isin(since.path[since.problem != "wrong extension"]))
     twice = _twice(readable.grouped().kept)
-    found = [pd.DataFrame([*left_out(self.items), *twice], columns=["path", "problem", "detail"]), since]
+    known = [*left_out(self.items), *noted(self.items), *twice]
+    found = [pd.DataFrame(known, columns=["path", "problem", "detail"]), since]
     if against is not None: found.append(shared(readable, against))
     return pd.concat(found).sort_values(["path", "problem"], ignore_index=True)
 
@@ -410,16 +412,17 @@ def load(
     name_or_path: str, # see `datasets`
     strict: bool = False, # raise `BadImage` for the first picture that cannot be used, or is not that of the manifest
     depth: int = None, # which folder of a path is its class, from 1; None: found out
-    links: bool = False # follow links that lead out of the folder
+    links: bool = False, # follow links that lead out of the folder
+    max_pixels: int = MAX_PIXELS # a picture with more is refused
 ) -> ImageSet:
     "Load a data set by its name or address, a saved set, an archive or a folder of class folders; raises `NotFound`"
     name = str(name_or_path)
     if not name: raise NotFound("no data set and no folder was named; see synthnb.data.datasets()")
     if name in datasets().index or name.startswith(("tfds:", "http://", "https://")):
-        return ImageSet.from_folder(fetch(name), strict, links, depth=depth)
+        return ImageSet.from_folder(fetch(name), strict, links, max_pixels, depth=depth)
     path = place(name_or_path)
     if not (path/"manifest.parquet").is_file():
-        return ImageSet.from_folder(path if path.is_dir() else fetch(name), strict, links, depth=depth)
+        return ImageSet.from_folder(path if path.is_dir() else fetch(name), strict, links, max_pixels, depth=depth)
     images = ImageSet.open(path)
     if strict: _refuse_changed(images)
     return images

@@ -18,7 +18,8 @@ import pandas as pd
 from PIL import Image
 
 from .data import ImageSet
-from .files import BadImage, BadSetting, embedded, read_image, threads, to_rgb
+from .files import BadImage, BadSetting, embedded, read_image, threads
+from .pixels import to_rgb
 
 # %% ../nbs/21_encoder.ipynb #abd3a03b
 def _weights_file():

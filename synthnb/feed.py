@@ -23,7 +23,7 @@ def square(
     size: int # side of the square, pixels
 ) -> np.ndarray: # uint8 [size, size, 3]
     "Read one picture, squashed into a square"
-    return np.asarray(read_image(path).resize((size, size), Image.BILINEAR))
+    return np.asarray(read_image(path, None).resize((size, size), Image.BILINEAR))
 
 # %% ../nbs/06_feed.ipynb #a93dbcd5
 def squares(

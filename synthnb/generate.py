@@ -271,7 +271,7 @@ def gallery(
     fig, (x, _) = figure(1.25 * (n + 1), 2.75 * len(shown)), real.arrays(size)
     axes = fig.subplots(2 * len(shown), n + 1, squeeze=False)
     for number, source, upper, lower in zip(shown.index, shown.source, axes[::2], axes[1::2]):
-        pictures = [read_image(images.root/path) for path in made.path[made.source == source][:n]]
+        pictures = [read_image(images.root/path, None) for path in made.path[made.source == source][:n]]
         _draw_variations(upper, lower, number, pictures, real, x)
     for ax in fig.axes: ax.axis("off")
     return fig

@@ -120,7 +120,7 @@ def make(self: Making, wish: Wish) -> dict: # manifest rows by name
     row, reason = wish.row, f"{self.generator.name} gave fewer than {len(wish.names)} pictures of {wish.row['path']}"
     seed = seeded(self.maker["seed"], row["sha256"])
     try:
-        image = read_image(self.root/row["path"])
+        image = read_image(self.root/row["path"], None)
         answers = ask(self.generator, image, row["label"], len(wish.names), seed, wish.missing)
     except (BadSetting, NotFound, LeakError): raise # a matter of the generator, not of this picture
     except SynthnbError as e: answers, reason = {}, str(e)

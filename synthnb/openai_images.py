@@ -19,7 +19,8 @@ from .answers import open_picture, without_login
 from .connection import ENDPOINTS, OFFICIAL, Connection, ImageRequest, sendable, smallest_size
 from .data import ImageSet
 from .duplicates import fingerprint
-from .files import BadSetting, NotFound, SynthnbError, cache, read_image, to_rgb
+from .files import BadSetting, NotFound, SynthnbError, cache, read_image
+from .pixels import to_rgb
 from .ledger import PRICES, Ledger, MaxCost, answer_file, cost, most, tokens, totals
 from .novelty import EMPTY, NAMES, View, Watch, remedy
 from .orders import Orders, Terms

@@ -6,7 +6,7 @@
 __all__ = ['remember', 'recall', 'scan_folder', 'changed_since', 'fingerprints_of']
 
 # %% ../nbs/03_scan.ipynb #a1ab1fd8
-import hashlib, io, os, time, warnings
+import hashlib, os, time, warnings
 from collections import Counter
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -17,10 +17,12 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
+from .decoding import READING, format_of
 from .duplicates import fingerprint
 from .files import (
     MAX_PIXELS, MIN_SIDE, BadImage, BadSetting, NotFound, cache, examine, is_litter, is_local, joined, place, plural,
     read_image, right_suffix, write_atomic)
+from .health import noted_in_words
 from .layouts import read_layout
 from .tables import TABLES, read_table
 
@@ -111,21 +113,23 @@ def recall(
     except (OSError, ValueError): return pd.DataFrame()
 
 # %% ../nbs/03_scan.ipynb #346fcbfb
-_BOMB = "a decompression bomb"
+_KIND = f"{READING}.parquet"
+_anew = "a decompression bomb", "too large", "unsupported" # what a limit or a package that was installed may change
 
-def _still_true(root, listing):
+def _still_true(root, listing, max_pixels):
     "The rows of the last scan that still hold, by path"
-    known = recall(root, "parquet")
+    known = recall(root, _KIND)
     if not len(known): return listing[:0]
     known = known.reindex(listing.index)
-    same = (known.stamp == listing.stamp) & (listing.stamp != "")
-    return known[same & (listing.problem == "") & (known.problem != _BOMB)]
+    same = (known.stamp == listing.stamp) & (listing.stamp != "") & ~known.problem.isin(_anew)
+    if max_pixels: same &= ~(known.width * known.height > max_pixels)
+    return known[same & (listing.problem == "")]
 
 # %% ../nbs/03_scan.ipynb #199c3218
 def _contents(root, listing, max_pixels, at_once=20_000):
     "What each file of a listing holds: sha256, width, height, format, problem, detail, by path"
     from tqdm.auto import tqdm
-    known, troubled = _still_true(root, listing), listing[listing.problem != ""]
+    known, troubled = _still_true(root, listing, max_pixels), listing[listing.problem != ""]
     new = listing[(listing.problem == "") & ~listing.index.isin(known.index)]
     done = [known, troubled]
     def look(path): return examine(root/path, max_pixels, 1)[0]
@@ -138,11 +142,16 @@ def _contents(root, listing, max_pixels, at_once=20_000):
                 found.append(one)
                 bar.update()
             done.append(pd.DataFrame(found, some.index).assign(stamp=some.stamp))
-            remember(root, "parquet", pd.concat(done))
+            remember(root, _KIND, pd.concat(done))
     return pd.concat([rows for rows in done if len(rows)]).reindex(listing.index)
 
 # %% ../nbs/03_scan.ipynb #87569775
-def _named_as_picture(listing): return listing.index.str.lower().str.endswith(tuple(Image.registered_extensions()))
+_more_suffixes = (".heic", ".heif", ".hif", ".jxl", ".cr2", ".cr3", ".nef", ".arw", ".dng", ".raf", ".orf", ".rw2",
+    ".pef", ".srw", ".psb", ".exr", ".dcm") # of pictures that take another package, or another program
+
+def _named_as_picture(listing):
+    "Whether each file's name says that it is a picture"
+    return listing.index.str.lower().str.endswith((*Image.registered_extensions(), *_more_suffixes))
 
 _other_suffixes = tuple(".txt .json .jsonl .csv .tsv .xml .yaml .yml .md .rst .html .htm .pdf .doc .docx .xls .xlsx "
     ".npy .npz .mat .h5 .pkl .parquet .db .log .ini .py .ipynb .zip .gz .tar .mp4 .mov .avi .wav .mp3".split())
@@ -206,11 +215,24 @@ def _warn_of_empty(paths, root, above):
                       f"{joined(empty, most=5)}")
 
 # %% ../nbs/03_scan.ipynb #3c847696
+def _unclear_ranges(found):
+    "Mark pictures of 16 bits that may be dark ones of fewer, where others of the folder have fewer"
+    bits = found.note.str.extract(r"(\d+) bits in 16")[0].astype(float)
+    top = found.note.str.extract(r"its values end at (\d+)")[0].astype(float)
+    most = bits.max()
+    unclear = (found.problem == "") & (top < 2 ** most) & (bits.fillna(0) < most) # none where nothing has fewer bits
+    details = [f"its values end at {end:.0f}: dark, or of {most:.0f} bits as others here? Save all with 8 bits"
+               for end in top[unclear]]
+    found.loc[unclear, "problem"] = "unclear range"
+    found.loc[unclear, "detail"] = details
+    return found
+
 def _judged_file(found, min_side):
     "Whether each picture may be used, and if not, why"
     small = (found.problem == "") & (found[["width", "height"]].min(axis=1) < min_side)
     found.loc[small, ["problem", "detail"]] = "too small", f"a side has fewer than {min_side} pixels"
-    found = found.fillna(dict(sha256="", width=0, height=0)).astype(dict(width=int, height=int))
+    found = found.fillna(dict(sha256="", width=0, height=0, note="")).astype(dict(width=int, height=int))
+    found = _unclear_ranges(found)
     kept = found.problem == ""
     return found.assign(kept=kept, reason=(found.problem + ": " + found.detail).where(~kept, ""))
 
@@ -246,11 +268,11 @@ def scan_folder(
     root: Path, # a folder of pictures, laid out as `read_layout` understands; also an address, `s3://…`
     strict: bool = False, # raise `BadImage` for the first picture that cannot be used, instead of marking it
     links: bool = False, # follow links that lead out of the folder
-    max_pixels: int = MAX_PIXELS, # a picture with more is taken for a decompression bomb
+    max_pixels: int = MAX_PIXELS, # a picture with more is refused
     min_side: int = MIN_SIDE, # a picture with a shorter side is too small, pixels
     label: str = None, # the label of all pictures, at whatever depth; None: as `read_layout` finds
     depth: int = None # which folder of a path is its class, from 1; None: found out
-) -> pd.DataFrame: # one row a file, in order: path, label, part, sha256, width, height, kept, reason
+) -> pd.DataFrame: # one row a file, in order: path, label, part, sha256, width, height, kept, reason; note
     """Scan a folder of pictures, and warn of what cannot be used. Sentences on what it was taken for are in its
     `attrs["taken_for"]`. Raises `NotFound` where there are no pictures, and `BadSetting` where classes are not clear"""
     root = place(root)
@@ -263,10 +285,11 @@ def scan_folder(
     if not (listing.label != "").any(): raise _no_pictures(root, label)
     found = _judged_file(_contents(root, listing, max_pixels), min_side)
     rows = found.assign(part=listing.part, label=listing.label).reset_index()
-    rows = rows[["path", "label", "part", "sha256", "width", "height", "kept", "reason"]]
+    columns = ["path", "label", "part", "sha256", "width", "height", "kept", "reason"]
+    rows = rows[[*columns, "note"] if rows.note.any() else columns]
     _warn_of_unusable(rows, root, strict)
     if reading: _warn_of_empty(paths, root, reading.above)
-    rows.attrs["taken_for"] = reading.sentences() if reading else []
+    rows.attrs["taken_for"] = [*(reading.sentences() if reading else []), *noted_in_words(rows)]
     return rows
 
 # %% ../nbs/03_scan.ipynb #11934497
@@ -275,7 +298,7 @@ def _what_changed(file, sha256):
     try: data = file.read_bytes()
     except OSError: return ["gone", "it cannot be read any more"]
     if hashlib.sha256(data).hexdigest() != sha256: return ["changed", "it is not the file of the manifest"]
-    format = Image.open(io.BytesIO(data)).format
+    format = format_of(data)
     return [] if right_suffix(file, format) else ["wrong extension", f"it is a {format}"]
 
 def changed_since(
@@ -295,14 +318,14 @@ def fingerprints_of(
 ) -> np.ndarray: # uint8 [n, bytes], in the order of the rows
     "Compute the fingerprints of a folder's pictures, or recall them"
     from tqdm.auto import tqdm
-    known = dict(recall(root, "prints").itertuples(name=None))
+    known = dict(recall(root, f"{READING}.prints").itertuples(name=None))
     new = rows.drop_duplicates("sha256")
     new = new[~new.sha256.isin(list(known))]
-    def look(path): return fingerprint(read_image(root/path)).tobytes()
+    def look(path): return fingerprint(read_image(root/path, None)).tobytes()
     bar = tqdm(total=len(new), desc="fingerprints", unit="picture", delay=3, disable=None)
     with ThreadPoolExecutor() as pool, bar:
         for sha256, found in zip(new.sha256, pool.map(look, new.path)):
             known[sha256] = found
             bar.update()
-    if len(new): remember(root, "prints", pd.DataFrame({"print": list(known.values())}, index=list(known)))
+    if len(new): remember(root, f"{READING}.prints", pd.DataFrame({"print": list(known.values())}, index=list(known)))
     return np.frombuffer(b"".join(known[sha256] for sha256 in rows.sha256), np.uint8).reshape(len(rows), -1)

@@ -15,7 +15,7 @@ from pathlib import Path
 from .data import ImageSet, load
 from .design import ARMS, study_arms, sweep
 from .experiment import Experiment
-from .files import BadSetting, NotFound, joined
+from .files import MAX_PIXELS, BadSetting, NotFound, joined
 from .health import problems_in_words, problems_of, refuse_problems
 from .layouts import classes_in_words
 from .marks import marks_in_words, marks_of
@@ -187,11 +187,12 @@ def not_usual(
     return {k: v for k, v in given.items() if k != "out" and v != known[k].default}
 
 # %% ../nbs/50_study.ipynb #c6e755cc
-def _sound(data, depth, links, skip_bad) -> tuple: # ImageSet, and sentences on what the source was taken for
+def _sound(data, depth, links, skip_bad, max_pixels=MAX_PIXELS) -> tuple: # ImageSet, and what the source was taken for
     "Load the pictures of a study; raise for those that cannot be used, or leave them out"
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", ".* cannot be used") # they are named in the error
-        images = load(data, strict=(Path(data)/"manifest.parquet").is_file(), depth=depth, links=links)
+        is_set = (Path(data)/"manifest.parquet").is_file()
+        images = load(data, strict=is_set, depth=depth, links=links, max_pixels=max_pixels)
     found, said = problems_of(images.items), list(images.taken_for) or [classes_in_words(images.kept.label)]
     if not skip_bad: refuse_problems(found, data)
     if len(found): said.append(f"left out with skip_bad: {'; '.join(problems_in_words(found))}")
@@ -216,6 +217,7 @@ def study(
     size: int = None, # side of the squares, pixels; None: 32 for digits, 128 for anything else
     depth: int = None, # which folder of a path is its class, from 1; None: found out from the folders
     links: bool = False, # follow links that lead out of the folder
+    max_pixels: int = MAX_PIXELS, # a picture with more is refused
     skip_bad: bool = False, # leave out pictures that cannot be used, instead of an error that names them
     test: float = 0.6, # share, or number, of pictures held out where the data has no part `test`
     flip: bool = None, # mirror pictures at random; None: not digits, anything else
@@ -236,7 +238,7 @@ def study(
     look = _usual(data, dict(per_class=per_class, size=size, flip=flip, replicates=replicates), quick)
     length = _length(data, steps, epochs, seconds, bool(patience or as_published), quick)
     chosen = named_arms(as_list(arms), named_generators(generator, options), as_list(n), as_list(share), more)
-    images, taken_for = _sound(data, depth, links, skip_bad)
+    images, taken_for = _sound(data, depth, links, skip_bad, max_pixels)
     check_out(out, data)
     real, held = held_out(images, test, seed)
     recipe = Recipe(size=look["size"], flip=look["flip"], patience=patience, as_published=as_published)

@@ -18,7 +18,8 @@ import numpy as np
 import pandas as pd
 from PIL import Image, ImageDraw
 
-from .files import BadSetting, embedded, read_image, to_rgb
+from .files import BadSetting, embedded, read_image
+from .pixels import to_rgb
 
 # %% ../nbs/18_styles.ipynb #d20c3917
 _NETWORK_SHA256 = dict(predict="d832a92a6afc170510252cc5b65836fcf8354909e6f17cf02f8960f4e054a20d",

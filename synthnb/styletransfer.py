@@ -231,7 +231,7 @@ def _leave_out_styles(self: StyleTransfer, images):
     "Leave out the styles that hide what the pictures show"
     _refuse_to_judge(images)
     few = images.kept.sort_values("sha256").path[:40]
-    (shares,) = belief_left([read_image(images.root/path) for path in few], [self._in_all_styles])
+    (shares,) = belief_left([read_image(images.root/path, None) for path in few], [self._in_all_styles])
     self.shares = pd.Series(shares.mean(0), list(self.given), name="share of belief left")
     self.styles = {name: style for name, style in self.given.items() if self.shares[name] >= self.keep}
     if len(self.styles) < 1 + self.random:

@@ -297,7 +297,7 @@ def open_picture(picture: bytes) -> Image.Image: # RGB
     except BadImage as e: raise BadImage.of("the answer", e.problem, e.detail.partition("; max_pixels")[0]) from None
 
 # %% ../nbs/14c_answers.ipynb #6e1ffa21
-def _unpacked(text: str) -> bytes: 
+def _unpacked_answer(text: str) -> bytes: 
     "Decode base64, in any of its forms"
     head, comma, body = text.rpartition(",")
     if comma and not (head.startswith("data:") and head.endswith("base64")):
@@ -316,7 +316,7 @@ def picture_in(
     text = str(item.get("b64_json") or item.get("url") or "") if isinstance(item, dict) else ""
     if not text: raise Faulty("the answer has no picture in it", whole=True)
     inside = text.startswith("data:") or (item.get("b64_json") and not text.startswith(("http://", "https://")))
-    found = _unpacked(text) if inside else _fetch(text, base_url, timeout)
+    found = _unpacked_answer(text) if inside else _fetch(text, base_url, timeout)
     try: open_picture(found)
     except BadImage as e: raise Faulty(f"the answer is {e.problem} ({e.detail})", whole=True) from None
     return found

@@ -102,6 +102,7 @@ def _more(there, here) -> list: # names of settings
         return isinstance(had, list) and isinstance(asks, list) and set(had) < set(asks)
     return [name for name in ("replicates", "steps", "epochs") if is_more(name)]
 
+# %% ../nbs/30_experiment.ipynb #dbd4f367
 def _same_run(there, here, folder):
     "Raise `BadSetting` if the configuration in a folder is not the one asked for, but for more of the same"
     if "looks" in here and "looks" not in there:
@@ -168,6 +169,7 @@ def _grown(before, more):
     marks = dict(grown=[*before.get("grown", []), *first], lengthened=[*before.get("lengthened", []), *longer])
     return {name: mark for name, mark in marks.items() if mark}
 
+# %% ../nbs/30_experiment.ipynb #42644eee
 @patch
 def _claim(self: Experiment, jobs):
     "Write down what the run is, or take up what is there; the folder's lock has to be held"

@@ -60,6 +60,7 @@ def _dollars_each(generator, experiment):
     found = generator.estimate(experiment.real.sample(1), 1).loc["(all)"]
     return float(found.at_most / found.pictures) if found.pictures else 0.
 
+# %% ../nbs/50a_forecast.ipynb #74069792
 def pictures_left(
     experiment # an `Experiment`
 ) -> pd.DataFrame: # by generator: pictures, and dollars at most
@@ -82,6 +83,7 @@ def roughly(
     "Guess what a step of the study's network takes on one core"
     return .03 * batch / 32 * (size / 32)**2
 
+# %% ../nbs/50a_forecast.ipynb #7c324132
 def seconds_a_step(
     size: int, batch: int, classes: int,
     steps: int = 6 # that are measured, after one that is not
@@ -122,6 +124,7 @@ class Forecast:
         to_do = f"{plural(self.trainings, 'training')} to do: {took}, {how}"
         return "\n".join(filter(None, [self.made(), to_do]))
 
+# %% ../nbs/50a_forecast.ipynb #1b223fd5
 def forecast(
     experiment, # an `Experiment`
     jobs: int = 1, # trainings at a time

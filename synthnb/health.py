@@ -64,6 +64,7 @@ def problems_in_words(
     return [f"{len(rows):,} {problem}: {first(rows.itertuples())}"
             for problem, rows in problems.groupby("problem", sort=False)]
 
+# %% ../nbs/03a_health.ipynb #298db3a3
 def refuse_problems(
     problems: pd.DataFrame, # from `problems_of`
     name: str # what the data are called

@@ -54,7 +54,7 @@ def _near(mask, reach=2):
     steps = range(2 * reach + 1)
     return np.any([wide[i:i + size, j:j + size] for i in steps for j in steps], axis=0)
 
-def _own(masks, least): # {label: share of the view that this class alone has}
+def _of_one_class(masks, least): # {label: share of the view that this class alone has}
     "What only one class has in a view; nothing where pictures are aligned"
     *others, _ = sorted(mask.mean() for mask in masks.values())
     if not others or np.median(others) > .02: return {}
@@ -64,6 +64,7 @@ def _own(masks, least): # {label: share of the view that this class alone has}
         found[label] = float((mask & ~np.any(others, axis=0)).mean())
     return {label: share for label, share in found.items() if share >= least}
 
+# %% ../nbs/08_marks.ipynb #355f10b9
 def marks_of(
     images: ImageSet,
     most: int = 60, # pictures of each class to look at
@@ -76,7 +77,7 @@ def marks_of(
         paths = rng.permutation(images.kept.path[images.kept.label == label])[:most]
         for view, x in _seen(images, paths, size).items(): edges.setdefault(view, {})[label] = common_edges(x)
     rows = [dict(label=label, where=view, area=area) for view, masks in edges.items()
-            for label, area in _own(masks, least).items()]
+            for label, area in _of_one_class(masks, least).items()]
     return pd.DataFrame(rows, columns=["label", "where", "area"])
 
 # %% ../nbs/08_marks.ipynb #0f5043ce

@@ -82,6 +82,7 @@ def number_or_balance(string: str): # int or "balance"
     if not string.isdigit(): raise argparse.ArgumentTypeError(f"{string!r} is neither a number nor 'balance'")
     return int(string)
 
+# %% ../nbs/50b_options.ipynb #488b6570
 def style_names(string: str) -> list: # of str
     "Part a string at its commas, but not within the name of a file that is there"
     parts, names = string.split(","), []

@@ -49,6 +49,7 @@ def plain_value(string: str): # what it says as JSON, or the string
     try: return json.loads(string)
     except ValueError: return string
 
+# %% ../nbs/50_study.ipynb #985c1126
 def generator_of(
     spec: str # NAME, or NAME:PARAMETER=VALUE:PARAMETER=VALUE
 ) -> tuple: # (name, parameters)
@@ -74,6 +75,7 @@ def _labels(specs): # list of str, such as cvae, or openai-low and openai-high
         labels.append(re.sub(r"[^\w-]+", "_", "-".join([name, *differ])))
     return labels
 
+# %% ../nbs/50_study.ipynb #86dc2e88
 def named_generators(
     given: str | list, # names, with parameters or not, see `generator_of`; a string may have several with commas
     options: dict = None # parameters, where there is one generator
@@ -126,6 +128,7 @@ def _arms_of(name, generators, n, more): # list of Arm
             found.setdefault(arm.name, arm)
     return list(found.values())
 
+# %% ../nbs/50_study.ipynb #ef6173e0
 def named_arms(
     names: list, # see `study_arms`
     generators: dict, # what makes the variations, by name, see `named_generators`

@@ -17,7 +17,7 @@ _side, _colours = 48, 12 # of the small pictures: grey, and colour
 
 def fingerprint(
     image: Image.Image, # any size and mode; transparency and EXIF rotation are the reader's business
-) -> np.ndarray: # uint8 [2596]: 48×48 grey levels, 12×12 Cb and Cr, the shorter side, and the mean red, green and blue
+) -> np.ndarray: # uint8 [2596]: 48×48 grey levels, 12×12 Cb and Cr, the shorter side, mean red, green and blue
     "Keep of a picture what its copies have too"
     side = np.uint8([min(255, *image.size)])
     small = image.convert("RGB").resize((_side, _side), Image.BICUBIC, reducing_gap=3)
@@ -132,16 +132,20 @@ def _noise(one, side):
     contrast = one.max((1, 2)) - one.min((1, 2))
     return 2 * (1 + 60 / side) * (contrast / 120).clip(.4, 1)
 
-def _allowed(one, two, moved, fit, side, white):
-    "How much copies may differ at each place, as a variance"
-    slope = _slope(moved.shape[1])
-    edges = np.maximum(*((p @ slope.T)**2 + (slope @ p)**2 for p in (moved, two)))
+def _edges(pictures):
+    "The square of the slope at each place"
+    slope = _slope(pictures.shape[1])
+    return (pictures @ slope.T)**2 + (slope @ pictures)**2
+
+def _allowed(one, two, moved, fit, side, white, lit, cut_off):
+    "How much copies may differ at each place, as a variance; `lit` and `cut_off` are parts of the change in light"
+    edges = np.maximum(_edges(moved), _edges(two))
     change, grey = np.abs(_lit(moved, fit) - moved), moved < _white
     change_of_all = (change * grey).sum((1, 2)) / grey.sum((1, 2)).clip(1)
     beside_white = _along(_box(white.shape[1]), white.astype(np.float32)) > 0
     at = (slice(None), None, None)
-    return (_noise(one, side)[at]**2 + _off(fit, side)[at]**2 * edges + (.8 * change)**2
-            + beside_white * (1.2 * change_of_all[at])**2)
+    return (_noise(one, side)[at]**2 + _off(fit, side)[at]**2 * edges + (lit[at] * change)**2
+            + beside_white * (cut_off[at] * change_of_all[at])**2)
 
 # %% ../nbs/01a_detail.ipynb #74c0af5f
 def _rest(moved, two, fit):
@@ -160,7 +164,7 @@ def _unturned(rest, moved, inside, most=.03):
         rest = rest - turn.clip(-most, most)[:, None, None] * turned
     return rest
 
-def _quotients(one, two, fit, side, smoother=_closely):
+def _quotients(one, two, fit, side, lit, cut_off, smoother=_closely):
     "What is left at each place, as a multiple of what a copy explains: float32, as the pictures"
     white, box = np.maximum(one, two) >= _white, _box(one.shape[1])
     one, two = _along(smoother, one), _along(smoother, two)
@@ -170,9 +174,23 @@ def _quotients(one, two, fit, side, smoother=_closely):
     inside[cut] *= _along(box, inside[cut]) > 8.5
     rest = _unturned(_rest(moved, two, fit), moved, inside)
     left = _along(box, rest**2 * inside)
-    allowed = _along(box, _allowed(one, two, moved, fit, side, white) * inside)
+    allowed = _along(box, _allowed(one, two, moved, fit, side, white, lit, cut_off) * inside)
     known = _along(box, inside) >= np.where(cut, 5.4, 3.6)[:, None, None] # of nine pixels
     return np.sqrt(np.where(known, left / allowed.clip(1e-6), 0))
+
+# %% ../nbs/01a_detail.ipynb #9685252b
+def _brightened(one, two, fit, side, lit):
+    "The largest quotient where all but what is beside white was multiplied; infinity where little else is there"
+    moved, inside = _moved(_along(_closely, one), fit)
+    white = _along(_box(_side), (np.maximum(one, two) >= _white).astype(np.float32)) > 0
+    other, worst = inside & ~white, np.full(len(one), np.inf)
+    told = (moved * _along(_closely, two) * other).sum((1, 2)) / (moved**2 * other).sum((1, 2)).clip(1)
+    fit = np.hstack([np.stack([told, 0 * told], 1), fit[:, 2:]]).astype(np.float32)
+    some = (other.mean((1, 2)) > .02) & white.any((1, 2))
+    if not some.any(): return worst
+    most = np.full(some.sum(), 1.2)
+    worst[some] = _quotients(one[some], two[some], fit[some], side[some], lit[some], most).max((1, 2))
+    return worst
 
 # %% ../nbs/01a_detail.ipynb #a04f2ccc
 def _is_plain(grey):
@@ -231,7 +249,9 @@ _copies_reach, _most_bent, _most_moved, _most_gain = 1.3, .105, .06, .3
 def _worst_closely(one, two, fit, side):
     fit = _fit_closely(one.grey, two.grey, fit)
     plain, ground = _is_plain(one.grey)
-    worst = _quotients(one.grey, two.grey, fit, side).max((1, 2))
+    lit, cut_off = np.where(plain, .15, .8), np.where(plain, .4, 1.2)
+    worst = _quotients(one.grey, two.grey, fit, side, lit, cut_off).max((1, 2))
+    worst = np.minimum(worst, _brightened(one.grey, two.grey, fit, side, lit))
     worst = np.maximum(worst, _colour_quotients(one, two, fit, plain)) / _copies_reach
     free = _moves_freely(fit) | _lights_freely(_along(_closely, one.grey), _along(_closely, two.grey), fit, ground)
     none = (np.abs(fit[:, 0] - 1) > _most_gain) | (_bent(fit) > _most_bent) | (np.abs(fit[:, 2:4]).max(1) > _most_moved)
@@ -254,7 +274,8 @@ def _worst_places(one, two):
     "The worst place of each pair; infinity where half the size is enough to see that it is no copy"
     side, worst = np.minimum(one.side, two.side), np.full(len(one.grey), np.inf)
     one, two, fit = _whole_first(one, two)
-    half = _quotients(halved(one.grey), halved(two.grey), fit, side, _halfway).max((1, 2))
+    lit, cut_off = np.full(len(side), .8), np.full(len(side), 1.2)
+    half = _quotients(halved(one.grey), halved(two.grey), fit, side, lit, cut_off, _halfway).max((1, 2))
     near = half < 3 * _copies_reach
     if near.any(): worst[near] = _worst_closely(one.at(near), two.at(near), fit[near], side[near])
     return worst

@@ -26,7 +26,7 @@ from .files import (
     plural, read_image, seeded, write_atomic)
 from .health import left_out, noted
 from .scan import changed_since, fingerprints_of, scan_folder
-from .split import drawn, held_out
+from .split import IF_ALIKE, copies_in_words, drawn, held_out
 
 # %% ../nbs/00_data.ipynb #d830f29d
 _all_ = ["SynthnbError", "BadImage", "BadSetting", "NotFound", "LeakError", "read_image", "datasets", "near_duplicates",
@@ -67,8 +67,9 @@ class ImageSet:
 
     def __repr__(self):
         said = f"{plural(len(self), 'picture')} of {plural(len(self.labels), 'class', 'classes')}"
-        left_out = len(self.items) - len(self)
-        return f"{said}, {left_out:,} left out" if left_out else said
+        left_out, group = len(self.items) - len(self), self.kept.group
+        if left_out: said += f", {left_out:,} left out"
+        return "; ".join(filter(None, [said, copies_in_words(group[group != ""])]))
 
 # %% ../nbs/00_data.ipynb #59373454
 @patch
@@ -305,14 +306,19 @@ def shared(
 
 # %% ../nbs/00_data.ipynb #8281ae4f
 @patch
-def apart(self: ImageSet, held: ImageSet # what must stay unseen
+def apart(self: ImageSet,
+    held: ImageSet, # what must stay unseen
+    near: bool = True # leave out near-duplicates too
 ) -> ImageSet:
-    "Leave out what `shared` finds, and warn of it"
-    found = shared(self, held).set_index("path").detail
+    "Leave out what `shared` finds, and warn of it; raises `LeakError` where that leaves a class without pictures"
+    found = shared(self, held, near).set_index("path").detail
     if not len(found): return self
     leaks = self.items.path.isin(found.index) & self.items.kept
     first = joined([f"{path} {detail}" for path, detail in found.items()], most=1)
-    warnings.warn(f"left out, because held-out pictures show the same: {leaks.sum()} of {len(self)}; {first}")
+    said = f"held-out pictures show the same: {leaks.sum()} of {len(self)}; {first}"
+    gone = set(self.labels) - set(self.items.label[self.items.kept & ~leaks])
+    if gone: raise LeakError(f"no picture of {joined(sorted(gone))} would be left, because {said}; {IF_ALIKE}")
+    warnings.warn(f"left out, because {said}")
     reason = ("leak: " + self.items.path.map(found)).where(leaks, self.items.reason)
     return ImageSet(self.items.assign(kept=self.items.kept & ~leaks, reason=reason), self.root)
 
@@ -346,9 +352,10 @@ def check(self: ImageSet, against: ImageSet = None # a set that must stay unseen
 def split(self: ImageSet,
     test: float, # below 1 a share, otherwise a number of real pictures
     seed: int = 0, # decides which
-    near: bool = True # look for near-duplicates first, where that was not done yet
+    near: bool = True # look for near-duplicates first, where that was not done yet; False: only equal files are copies
 ) -> tuple: # (rest, test)
-    "Make two sets with no group in common, stratified by label; raises `BadSetting` where one of them would be empty"
+    """Make two sets with no group in common, stratified by label; raises `BadSetting` where one of them would be empty
+    or much smaller than asked"""
     if near and ((self.kept.origin == "real") & (self.kept.group == "")).any(): self = self.grouped()
     held = held_out(self.items, test, seed)
     rest, test = self.items[~held].assign(part="train"), self.items[held].assign(part="test")
@@ -408,21 +415,30 @@ def _refuse_changed(images):
     wrong = images.since().query("problem != 'wrong extension'")
     if len(wrong): raise BadImage.of(images.root/wrong.path.iat[0], wrong.problem.iat[0], wrong.detail.iat[0])
 
+def _all_grouped(images, near):
+    "Without `near`, groups are equal files or the user's own; no others are looked for"
+    group, source = images.items.group, images.items.source
+    found = (group == "") | group.isin(source) # a group of near-duplicates has the name of one of its sources
+    if not near: images.items["group"] = group.mask(found, source)
+    return images
+
 def load(
     name_or_path: str, # see `datasets`
     strict: bool = False, # raise `BadImage` for the first picture that cannot be used, or is not that of the manifest
     depth: int = None, # which folder of a path is its class, from 1; None: found out
     links: bool = False, # follow links that lead out of the folder
-    max_pixels: int = MAX_PIXELS # a picture with more is refused
+    max_pixels: int = MAX_PIXELS, # a picture with more is refused
+    near: bool = True # take near-duplicates for copies; False, for pictures that are all alike: only equal files
 ) -> ImageSet:
     "Load a data set by its name or address, a saved set, an archive or a folder of class folders; raises `NotFound`"
     name = str(name_or_path)
     if not name: raise NotFound("no data set and no folder was named; see synthnb.data.datasets()")
     if name in datasets().index or name.startswith(("tfds:", "http://", "https://")):
-        return ImageSet.from_folder(fetch(name), strict, links, max_pixels, depth=depth)
+        return _all_grouped(ImageSet.from_folder(fetch(name), strict, links, max_pixels, depth=depth), near)
     path = place(name_or_path)
     if not (path/"manifest.parquet").is_file():
-        return ImageSet.from_folder(path if path.is_dir() else fetch(name), strict, links, max_pixels, depth=depth)
+        folder = path if path.is_dir() else fetch(name)
+        return _all_grouped(ImageSet.from_folder(folder, strict, links, max_pixels, depth=depth), near)
     images = ImageSet.open(path)
     if strict: _refuse_changed(images)
-    return images
+    return _all_grouped(images, near)

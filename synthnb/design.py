@@ -20,6 +20,7 @@ from .files import BadSetting, LeakError, NotFound, joined
 from .generate import check_generator, refuse_shown
 from .metrics import as_metrics
 from .model import Recipe
+from .split import IF_ALIKE
 from .stats import check_margin
 
 # %% ../nbs/31_design.ipynb #8972e722
@@ -77,6 +78,7 @@ class Design:
     name: str = ""          # what the data are called in the report
     repeats: tuple = 1      # replicates of one draw of real pictures; or (generations of each draw, trainings of each)
     metric: list = None     # what verdicts are about, by name, see `metrics.as_metric`; None: accuracy
+    near: bool = True       # a near-duplicate of a held-out picture is a leak; False: only an equal file is
 
     def __post_init__(self):
         check_arms(self.arms)
@@ -176,7 +178,7 @@ def design(
     epochs: float = None, # in place of `steps`: passes over all pictures of an arm
     seconds: float = None, # in place of `steps`: of training, making pictures not included
     reference: bool = True, # measure logistic regression on ImageNet features too, as the arm `imagenet`
-    **others # replicates, recipe, validation, seed, declared, margin, name, repeats: see `Design`
+    **others # replicates, recipe, validation, seed, declared, margin, name, repeats, near: see `Design`
 ) -> Design:
     "Make a `Design` from single numbers or several"
     check_arms(arms)
@@ -270,8 +272,9 @@ def refuse_leaks(
     found = shared(train, test, near)
     if not len(found): return
     first = joined([f"{row.path} {row.detail}" for row in found.head(4).itertuples()], most=3, between="; ")
+    alike = f"; or, {IF_ALIKE}" if near else ""
     raise LeakError(f"{len(found)} of the pictures to train on show what is held out ({first}); "
-                    "leave them out: real.apart(test)")
+                    f"leave them out: real.apart(test){alike}")
 
 # %% ../nbs/31_design.ipynb #72728c73
 @patch
@@ -284,7 +287,7 @@ def check(self: Design, real: ImageSet, test: ImageSet):
     if self.numbers != [None]:
         for arm in self.arms: real.sample(number_of(self.numbers[-1], arm.more))
     _check_makers(self.arms, test)
-    refuse_leaks(real, test, near=True)
+    refuse_leaks(real, test, self.near)
 
 # %% ../nbs/31_design.ipynb #9d3b78b8
 def _one_or_several(values): return values if len(values) > 1 else values[0]
@@ -297,6 +300,7 @@ def config(self: Design, real: ImageSet, test: ImageSet) -> dict: # JSON-able
     budgets = dict(steps=None, epochs=None, seconds=None) | {self.unit: _one_or_several(self.budgets)}
     pictures = dict(labels=real.labels, real=real.digest, real_n=len(real), test=test.digest, test_n=len(test))
     shared = {} if self.repeats == (1, 1) else dict(repeats=list(self.repeats))
+    if not self.near: shared["near"] = False
     return dict(name=self.name, **pictures, **shared,
         arms=arms, per_class=_one_or_several(self.numbers), replicates=self.replicates, unit=self.unit, **budgets,
         batch=recipe.batch, size=recipe.size, shear=recipe.shear, zoom=recipe.zoom, flip=recipe.flip,

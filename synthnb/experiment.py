@@ -66,11 +66,12 @@ class Experiment:
         metric: list = None, # what verdicts are about, by name, see `metrics`; None: accuracy
         study: dict = None, # what `study` was asked; kept as study.toml
         repeats: tuple = 1, # replicates of one draw of real pictures; or (generations of each draw, trainings of each)
+        near: bool = True, # a near-duplicate of a held-out picture is a leak; False: only an equal file is
         **changes # of the recipe: size=32, batch=16, flip=False, patience=90, as_published=True, …
     ):
         self.design = design(arms, per_class, steps, epochs, seconds, reference, recipe=_changed(recipe, changes), 
             replicates=replicates, validation=validation, seed=seed, declared=declared, margin=margin, name=name,
-            metric=metric, repeats=repeats)
+            metric=metric, repeats=repeats, near=near)
         self.design.check(real, test)
         self.comparisons = self.design.comparisons
         self.real, self.test, self.labels, self.out, self.study = real, test, real.labels, Path(out), study
@@ -108,6 +109,7 @@ def _same_run(there, here, folder):
     if "looks" in here and "looks" not in there:
         raise BadSetting(f"{folder} holds a run that was begun without looks, and may have been looked at; "
                          "to grow until it is decided, choose another folder")
+    there, here = dict(near=True) | there, dict(near=True) | here # written down only where it is not so
     more = ["replicates"] if "looks" in here else _more(there, here)
     compared = [k for k in {**here, "repeats": 1} if k not in [*more, "name"]] # digests tell the pictures apart
     other = [difference for k in compared for difference in _differences(there.get(k), here.get(k), k)]

@@ -318,7 +318,7 @@ def fingerprints_of(
 ) -> np.ndarray: # uint8 [n, bytes], in the order of the rows
     "Compute the fingerprints of a folder's pictures, or recall them"
     from tqdm.auto import tqdm
-    known = dict(recall(root, f"{READING}.prints").itertuples(name=None))
+    known = dict(recall(root, f"{READING}.prints-48").itertuples(name=None))
     new = rows.drop_duplicates("sha256")
     new = new[~new.sha256.isin(list(known))]
     def look(path): return fingerprint(read_image(root/path, None)).tobytes()
@@ -327,5 +327,6 @@ def fingerprints_of(
         for sha256, found in zip(new.sha256, pool.map(look, new.path)):
             known[sha256] = found
             bar.update()
-    if len(new): remember(root, f"{READING}.prints", pd.DataFrame({"print": list(known.values())}, index=list(known)))
+    table = pd.DataFrame({"print": list(known.values())}, index=list(known))
+    if len(new): remember(root, f"{READING}.prints-48", table)
     return np.frombuffer(b"".join(known[sha256] for sha256 in rows.sha256), np.uint8).reshape(len(rows), -1)

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['GENERATORS', 'make_generator', 'plain_value', 'generator_of', 'named_generators', 'as_list', 'named_arms',
-           'check_out', 'held_out', 'not_usual', 'study']
+           'check_out', 'has_parts', 'held_out', 'not_usual', 'study']
 
 # %% ../nbs/50_study.ipynb #3dd9824c
 import inspect, json, re, warnings
@@ -21,6 +21,7 @@ from .layouts import classes_in_words
 from .marks import marks_in_words, marks_of
 from .model import Recipe
 from .records import listed
+from .split import copies_in_words
 
 # %% ../nbs/50_study.ipynb #58f67a3b
 GENERATORS = dict(cvae="cvae.CVAE", pggan="pggan.PGGAN", openai="openai_images.OpenAIImages",
@@ -153,14 +154,19 @@ def check_out(
     raise BadSetting(f"the folder {out} would lie among the pictures of {data}; name another with --out")
 
 # %% ../nbs/50_study.ipynb #9898cef7
+def has_parts(images: ImageSet) -> bool:
+    "Say whether a data set has parts of its own"
+    return {"train", "test"} <= set(images.kept.part)
+
 def held_out(
     images: ImageSet, 
     test: float, # share, or number, to hold out where there is no part `test`
-    seed: int
+    seed: int,
+    near: bool = True # take near-duplicates for copies, which stay together; False: only equal files
 ) -> tuple: # (to train on, held out)
     "Divide a data set, by its own parts where it has them"
-    if not {"train", "test"} <= set(images.kept.part): return images.split(test, seed)
-    return images.part("train").apart(images.part("test")), images.part("test")
+    if not has_parts(images): return images.split(test, seed, near)
+    return images.part("train").apart(images.part("test"), near), images.part("test")
 
 # %% ../nbs/50_study.ipynb #61f262a2
 _usual_of_digits = dict(per_class=20, steps=[300, 600, 800], size=32, flip=False, replicates=8)
@@ -190,18 +196,20 @@ def not_usual(
     return {k: v for k, v in given.items() if k != "out" and v != known[k].default}
 
 # %% ../nbs/50_study.ipynb #c6e755cc
-def _sound(data, depth, links, skip_bad, max_pixels=MAX_PIXELS) -> tuple: # ImageSet, and what the source was taken for
+def _sound(data, skip_bad, near=True, **loading) -> tuple: # ImageSet, and sentences on what the source was taken for
     "Load the pictures of a study; raise for those that cannot be used, or leave them out"
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", ".* cannot be used") # they are named in the error
-        is_set = (Path(data)/"manifest.parquet").is_file()
-        images = load(data, strict=is_set, depth=depth, links=links, max_pixels=max_pixels)
+        images = load(data, strict=(Path(data)/"manifest.parquet").is_file(), near=near, **loading)
     found, said = problems_of(images.items), list(images.taken_for) or [classes_in_words(images.kept.label)]
     if not skip_bad: refuse_problems(found, data)
     if len(found): said.append(f"left out with skip_bad: {'; '.join(problems_in_words(found))}")
     images = images.where(~images.items.path.isin(found.path))
+    if near and not has_parts(images) and (images.kept.group == "").any(): images = images.grouped()
+    copies = copies_in_words(images.kept.group[images.kept.group != ""])
     own = Path(data).exists() # nobody has to be told of sets that have a name
-    return images, said + (marks_in_words(marks_of(images.only(origin="real"))) if own else [])
+    marks = marks_in_words(marks_of(images.only(origin="real"))) if own else []
+    return images, [*said, *([copies] if copies else []), *marks]
 
 # %% ../nbs/50_study.ipynb #af2c0d48
 def study(
@@ -221,6 +229,7 @@ def study(
     depth: int = None, # which folder of a path is its class, from 1; None: found out from the folders
     links: bool = False, # follow links that lead out of the folder
     max_pixels: int = MAX_PIXELS, # a picture with more is refused
+    near: bool = True, # keep near-duplicates together; False, where alike pictures are no copies, lets real copies leak
     skip_bad: bool = False, # leave out pictures that cannot be used, instead of an error that names them
     test: float = 0.6, # share, or number, of pictures held out where the data has no part `test`
     flip: bool = None, # mirror pictures at random; None: not digits, anything else
@@ -241,14 +250,14 @@ def study(
     look = _usual(data, dict(per_class=per_class, size=size, flip=flip, replicates=replicates), quick)
     length = _length(data, steps, epochs, seconds, bool(patience or as_published), quick)
     chosen = named_arms(as_list(arms), named_generators(generator, options), as_list(n), as_list(share), more)
-    images, taken_for = _sound(data, depth, links, skip_bad, max_pixels)
+    images, taken_for = _sound(data, skip_bad, near, depth=depth, links=links, max_pixels=max_pixels)
     check_out(out, data)
-    real, held = held_out(images, test, seed)
+    real, held = held_out(images, test, seed, near)
     recipe = Recipe(size=look["size"], flip=look["flip"], patience=patience, as_published=as_published)
     name = Path(data).resolve().name if Path(data).is_dir() else data
     counted, metrics = (None if names is None else as_list(names) for names in (declared, metric))
     experiment = Experiment(real, held, chosen, look["per_class"], look["replicates"], **length, recipe=recipe, out=out,
         seed=seed, name=name, validation=validation, reference=reference, declared=counted, margin=margin,
-        metric=metrics, repeats=repeats, study=given)
+        metric=metrics, repeats=repeats, near=near, study=given)
     experiment.taken_for = taken_for
     return experiment

@@ -145,7 +145,7 @@ def _allowed(one, two, moved, fit, side, white, lit, cut_off):
     beside_white = _along(_box(white.shape[1]), white.astype(np.float32)) > 0
     at = (slice(None), None, None)
     return (_noise(one, side)[at]**2 + _off(fit, side)[at]**2 * edges + (lit[at] * change)**2
-            + beside_white * (cut_off[at] * change_of_all[at])**2)
+            + beside_white * ((cut_off[at] * change_of_all[at])**2 + (.12 * (255 - moved))**2))
 
 # %% ../nbs/01a_detail.ipynb #74c0af5f
 def _rest(moved, two, fit):

@@ -130,7 +130,7 @@ def _off(fit, side):
 
 def _noise(one, side):
     contrast = one.max((1, 2)) - one.min((1, 2))
-    return 2 * (1 + 60 / side) * (contrast / 120).clip(.4, 1)
+    return 2 * (1 + 60 / side + (16 / side)**2) * (contrast / 120).clip(.4, 1)
 
 def _edges(pictures):
     "The square of the slope at each place"
@@ -239,7 +239,8 @@ def _colour_quotients(one, two, fit, plain):
     light = _without(_tiles(two.grey)[:, None], 0, inside) * ~plain[:, None, None, None]
     a, b = (_without(_along(_blend, p), light, inside) for p in (np.stack(moved, 1), two.colour))
     edges = np.maximum(*(sum(g**2 for g in np.gradient(p, axis=(2, 3))) for p in (a, b)))
-    noise = 7 * (1 + 12.5 / np.minimum(one.side, two.side))
+    side = np.minimum(one.side, two.side)
+    noise = 7 * (1 + 12.5 / side + (16 / side)**2) # JPEG halves the size of colours
     allowed, least = noise[:, None, None, None]**2 + .25 * edges, np.where(plain, .6, 0)
     return np.minimum(_faded(a, b, allowed, least), _faded(b, a, allowed, least))
 

@@ -13,21 +13,21 @@ from PIL import Image
 from scipy.ndimage import gaussian_filter1d
 
 # %% ../nbs/01d_detail.ipynb #af22723d
-_side, _colours = 48, 12 # of the small pictures: grey, and colour
+_wide, _colours = 48, 12 # of the small pictures: grey, and colour
 
 def fingerprint(
     image: Image.Image, # any size and mode; transparency and EXIF rotation are the reader's business
 ) -> np.ndarray: # uint8 [2596]: 48×48 grey levels, 12×12 Cb and Cr, the shorter side, mean red, green and blue
     "Keep of a picture what its copies have too"
     side = np.uint8([min(255, *image.size)])
-    small = image.convert("RGB").resize((_side, _side), Image.BICUBIC, reducing_gap=3)
+    small = image.convert("RGB").resize((_wide, _wide), Image.BICUBIC, reducing_gap=3)
     chroma = np.asarray(small.resize((_colours, _colours), Image.BOX).convert("YCbCr"))[..., 1:].transpose(2, 0, 1)
     colour = np.asarray(small).mean((0, 1)).round().astype(np.uint8)
     return np.concatenate([np.asarray(small.convert("L")).ravel(), chroma.ravel(), side, colour])
 
 # %% ../nbs/01d_detail.ipynb #79049b4f
-_parts = np.cumsum([_side**2, 2 * _colours**2, 1]) # where the parts of a fingerprint end
-PRINT_BYTES = int(_parts[-1]) + 3
+_print_parts = np.cumsum([_wide**2, 2 * _colours**2, 1]) # where the parts of a fingerprint end
+PRINT_BYTES = int(_print_parts[-1]) + 3
 
 class Small(NamedTuple):
     "What is compared of some pictures"
@@ -37,8 +37,8 @@ class Small(NamedTuple):
 
     @classmethod
     def of(cls, prints: np.ndarray): # uint8 [n, 2596]
-        grey, chroma, side, _ = np.split(prints.astype(np.float32), _parts, 1)
-        return cls(grey.reshape(-1, _side, _side), chroma.reshape(-1, 2, _colours, _colours) - 128, side[:, 0])
+        grey, chroma, side, _ = np.split(prints.astype(np.float32), _print_parts, 1)
+        return cls(grey.reshape(-1, _wide, _wide), chroma.reshape(-1, 2, _colours, _colours) - 128, side[:, 0])
 
     def at(self, rows): return Small(*(values[rows] for values in self))
 
@@ -48,7 +48,7 @@ def mirrored(
 ) -> np.ndarray:
     "Mirror some of the pictures"
     prints = prints.copy()
-    for start, end, wide in ((0, _parts[0], _side), (_parts[0], _parts[1], _colours)):
+    for start, end, wide in ((0, _print_parts[0], _wide), (_print_parts[0], _print_parts[1], _colours)):
         rows = prints[which, start:end].reshape(-1, wide)[:, ::-1]
         prints[which, start:end] = rows.reshape(-1, end - start)
     return prints
@@ -91,14 +91,14 @@ def _step(one, two, fit):
     parts = (np.stack(parts, -1) * used[..., None]).reshape(len(one), n * n, len(_stiff))
     rest = ((two - told) * used).reshape(len(one), n * n, 1)
     across = parts.transpose(0, 2, 1)
-    change = np.linalg.solve(across @ parts + _stiff * (n / _side)**2, across @ rest)[..., 0]
+    change = np.linalg.solve(across @ parts + _stiff * (n / _wide)**2, across @ rest)[..., 0]
     return np.hstack([fit[:, :2] + change[:, :2], (fit[:, 2:] + change[:, 2:]).clip(-.25, .25)])
 
 # %% ../nbs/01d_detail.ipynb #cff68210
 def _smoother(n, sigma): return gaussian_filter1d(np.eye(n), sigma, 0, mode="nearest", truncate=3).astype(np.float32)
 def _along(matrix, pictures): return matrix @ pictures @ matrix.T
 
-_afar, _halfway, _closely = _smoother(_side // 2, 1.3), _smoother(_side // 2, .6), _smoother(_side, .8)
+_afar, _halfway, _closely = _smoother(_wide // 2, 1.3), _smoother(_wide // 2, .6), _smoother(_wide, .8)
 
 def halved(
     pictures: np.ndarray # float32 [n, 48, 48]
@@ -126,11 +126,11 @@ def _bent(fit): return (np.abs(fit[:, 2:4]) + np.abs(fit[:, 4:]) / 2).max(1)
 
 def _off(fit, side):
     "The part of a pixel by which fitted pictures may still be off"
-    return .1 + .2 * (_bent(fit) / .02).clip(0, 1) + .4 * np.minimum(2, 24 / side)**2
+    return .1 + .2 * (_bent(fit) / .02).clip(0, 1) + .7 * np.minimum(2, 24 / side)**2
 
 def _noise(one, side):
     contrast = one.max((1, 2)) - one.min((1, 2))
-    return 2 * (1 + 60 / side) * (contrast / 120).clip(.4, 1)
+    return 2 * (1 + 60 / side + (16 / side)**2) * (contrast / 120).clip(.4, 1)
 
 def _edges(pictures):
     "The square of the slope at each place"
@@ -145,7 +145,7 @@ def _allowed(one, two, moved, fit, side, white, lit, cut_off):
     beside_white = _along(_box(white.shape[1]), white.astype(np.float32)) > 0
     at = (slice(None), None, None)
     return (_noise(one, side)[at]**2 + _off(fit, side)[at]**2 * edges + (lit[at] * change)**2
-            + beside_white * (cut_off[at] * change_of_all[at])**2)
+            + beside_white * ((cut_off[at] * change_of_all[at])**2 + (.12 * (255 - moved))**2))
 
 # %% ../nbs/01d_detail.ipynb #74c0af5f
 def _rest(moved, two, fit):
@@ -182,7 +182,7 @@ def _quotients(one, two, fit, side, lit, cut_off, smoother=_closely):
 def _brightened(one, two, fit, side, lit):
     "The largest quotient where all but what is beside white was multiplied; infinity where little else is there"
     moved, inside = _moved(_along(_closely, one), fit)
-    white = _along(_box(_side), (np.maximum(one, two) >= _white).astype(np.float32)) > 0
+    white = _along(_box(_wide), (np.maximum(one, two) >= _white).astype(np.float32)) > 0
     other, worst = inside & ~white, np.full(len(one), np.inf)
     told = (moved * _along(_closely, two) * other).sum((1, 2)) / (moved**2 * other).sum((1, 2)).clip(1)
     fit = np.hstack([np.stack([told, 0 * told], 1), fit[:, 2:]]).astype(np.float32)
@@ -239,7 +239,8 @@ def _colour_quotients(one, two, fit, plain):
     light = _without(_tiles(two.grey)[:, None], 0, inside) * ~plain[:, None, None, None]
     a, b = (_without(_along(_blend, p), light, inside) for p in (np.stack(moved, 1), two.colour))
     edges = np.maximum(*(sum(g**2 for g in np.gradient(p, axis=(2, 3))) for p in (a, b)))
-    noise = 7 * (1 + 12.5 / np.minimum(one.side, two.side))
+    side = np.minimum(one.side, two.side)
+    noise = 7 * (1 + 12.5 / side + (16 / side)**2) # JPEG halves the size of colours
     allowed, least = noise[:, None, None, None]**2 + .25 * edges, np.where(plain, .6, 0)
     return np.minimum(_faded(a, b, allowed, least), _faded(b, a, allowed, least))
 
@@ -257,7 +258,7 @@ def _worst_closely(one, two, fit, side):
     none = (np.abs(fit[:, 0] - 1) > _most_gain) | (_bent(fit) > _most_bent) | (np.abs(fit[:, 2:4]).max(1) > _most_moved)
     return np.where(none | plain & free, np.inf, worst)
 
-def _swapped(one, two, which):
+def _exchanged(one, two, which):
     "Exchange some of the pictures with the others"
     def chosen(x, y): return np.where(which.reshape(-1, *[1] * (x.ndim - 1)), y, x)
     return Small(*map(chosen, one, two)), Small(*map(chosen, two, one))
@@ -266,7 +267,7 @@ def _whole_first(one, two):
     "Put of each pair the picture first that shows more; and fit them"
     fit = _fit_afar(halved(one.grey), halved(two.grey))
     swap = fit[:, 4:].sum(1) > .02
-    one, two = _swapped(one, two, swap)
+    one, two = _exchanged(one, two, swap)
     if swap.any(): fit[swap] = _fit_afar(halved(one.grey[swap]), halved(two.grey[swap]))
     return one, two, fit
 

@@ -10,7 +10,6 @@ from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
-from scipy.ndimage import gaussian_filter1d
 
 # %% ../nbs/01d_detail.ipynb #af22723d
 _wide, _colours = 48, 12 # of the small pictures: grey, and colour
@@ -54,12 +53,12 @@ def mirrored(
     return prints
 
 # %% ../nbs/01d_detail.ipynb #757d4f5a
-def _place(n): return ((np.arange(n) + .5) / n - .5).astype(np.float32)
+def _places_of(n): return ((np.arange(n) + .5) / n - .5).astype(np.float32)
 
 def _resampling(n, shift, stretch, margin):
     "Matrices that move and stretch a row, float32 [pairs, n, n]; and which pixels come from within, bool [pairs, n]"
     pixel = np.arange(n, dtype=np.float32)
-    source = pixel + n * (shift[:, None] + stretch[:, None] * _place(n))
+    source = pixel + n * (shift[:, None] + stretch[:, None] * _places_of(n))
     inside = (source > margin) & (source < n - 1 - margin)
     t = np.abs(source.clip(0, n - 1)[:, :, None] - pixel)
     cubic = np.where(t < 1, (1.5 * t - 2.5) * t * t + 1, np.where(t < 2, ((2.5 - .5 * t) * t - 4) * t + 2, 0))
@@ -87,7 +86,7 @@ def _step(one, two, fit):
     used &= np.maximum(np.maximum(moved, told), two) < _white
     used[:, :border] = used[:, -border:] = used[:, :, :border] = used[:, :, -border:] = False
     right, down = gain * n * (moved @ _slope(n).T), gain * n * (_slope(n) @ moved)
-    parts = [moved, np.ones_like(moved), right, down, right * _place(n), down * _place(n)[:, None]]
+    parts = [moved, np.ones_like(moved), right, down, right * _places_of(n), down * _places_of(n)[:, None]]
     parts = (np.stack(parts, -1) * used[..., None]).reshape(len(one), n * n, len(_stiff))
     rest = ((two - told) * used).reshape(len(one), n * n, 1)
     across = parts.transpose(0, 2, 1)
@@ -95,11 +94,20 @@ def _step(one, two, fit):
     return np.hstack([fit[:, :2] + change[:, :2], (fit[:, 2:] + change[:, 2:]).clip(-.25, .25)])
 
 # %% ../nbs/01d_detail.ipynb #cff68210
-def _smoother(n, sigma): return gaussian_filter1d(np.eye(n), sigma, 0, mode="nearest", truncate=3).astype(np.float32)
+def _smoother(n, sigma):
+    "A matrix that smooths n levels in a row, the outermost going on beyond the end"
+    far = int(3 * sigma + .5)
+    weights = np.exp(-.5 * (np.arange(-far, far + 1) / sigma)**2)
+    matrix = np.zeros((n, n))
+    for step, weight in zip(range(-far, far + 1), weights / weights.sum()):
+        np.add.at(matrix, (np.arange(n), np.clip(np.arange(n) + step, 0, n - 1)), weight)
+    return matrix.astype(np.float32)
+
 def _along(matrix, pictures): return matrix @ pictures @ matrix.T
 
 _afar, _halfway, _closely = _smoother(_wide // 2, 1.3), _smoother(_wide // 2, .6), _smoother(_wide, .8)
 
+# %% ../nbs/01d_detail.ipynb #387cd614
 def halved(
     pictures: np.ndarray # float32 [n, 48, 48]
 ) -> np.ndarray: # float32 [n, 24, 24]
@@ -107,6 +115,7 @@ def halved(
     rows = pictures[:, ::2] + pictures[:, 1::2]
     return (rows[:, :, ::2] + rows[:, :, 1::2]) / 4
 
+# %% ../nbs/01d_detail.ipynb #86adec4a
 def _fit_afar(one, two):
     "Fit halved pictures to others: float32 [pairs, 6]"
     fit = np.zeros((len(one), len(_stiff)), np.float32)
@@ -132,14 +141,14 @@ def _noise(one, side):
     contrast = one.max((1, 2)) - one.min((1, 2))
     return 2 * (1 + 60 / side + (16 / side)**2) * (contrast / 120).clip(.4, 1)
 
-def _edges(pictures):
+def _edge_strength(pictures):
     "The square of the slope at each place"
     slope = _slope(pictures.shape[1])
     return (pictures @ slope.T)**2 + (slope @ pictures)**2
 
 def _allowed(one, two, moved, fit, side, white, lit, cut_off):
     "How much copies may differ at each place, as a variance; `lit` and `cut_off` are parts of the change in light"
-    edges = np.maximum(_edges(moved), _edges(two))
+    edges = np.maximum(_edge_strength(moved), _edge_strength(two))
     change, grey = np.abs(_lit(moved, fit) - moved), moved < _white
     change_of_all = (change * grey).sum((1, 2)) / grey.sum((1, 2)).clip(1)
     beside_white = _along(_box(white.shape[1]), white.astype(np.float32)) > 0
@@ -148,7 +157,7 @@ def _allowed(one, two, moved, fit, side, white, lit, cut_off):
             + beside_white * ((cut_off[at] * change_of_all[at])**2 + (.12 * (255 - moved))**2))
 
 # %% ../nbs/01d_detail.ipynb #74c0af5f
-def _rest(moved, two, fit):
+def _left_over(moved, two, fit):
     "What is left of the difference; no difference where white may have been cut off"
     told = _lit(moved, fit)
     rest = two - told.clip(0, 255)
@@ -158,7 +167,7 @@ def _rest(moved, two, fit):
 def _unturned(rest, moved, inside, most=.03):
     "Take from what is left what a small turn explains, at most so many radians"
     n = rest.shape[1]
-    leans, falls = (moved @ _slope(n).T) * _place(n)[:, None], (_slope(n) @ moved) * _place(n)
+    leans, falls = (moved @ _slope(n).T) * _places_of(n)[:, None], (_slope(n) @ moved) * _places_of(n)
     for turned in (n * leans * inside, n * falls * inside):
         turn = (rest * turned).sum((1, 2)) / ((turned**2).sum((1, 2)) + 9000)
         rest = rest - turn.clip(-most, most)[:, None, None] * turned
@@ -172,7 +181,7 @@ def _quotients(one, two, fit, side, lit, cut_off, smoother=_closely):
     cut = _bent(fit) > .01
     inside = inside.astype(np.float32)
     inside[cut] *= _along(box, inside[cut]) > 8.5
-    rest = _unturned(_rest(moved, two, fit), moved, inside)
+    rest = _unturned(_left_over(moved, two, fit), moved, inside)
     left = _along(box, rest**2 * inside)
     allowed = _along(box, _allowed(one, two, moved, fit, side, white, lit, cut_off) * inside)
     known = _along(box, inside) >= np.where(cut, 5.4, 3.6)[:, None, None] # of nine pixels

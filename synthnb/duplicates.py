@@ -12,10 +12,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from PIL import Image, ImageEnhance, ImageOps
-from scipy.ndimage import gaussian_filter
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
-from scipy.spatial import cKDTree
 
 from .detail import PRINT_BYTES, Small, fingerprint, halved, mirrored, worst_place
 
@@ -92,6 +88,7 @@ _most_sketches = 1024 # that a picture may find, and as many for its mirror imag
 def _bucket_lookup(a, b, size=1024):
     "Rows of `a`, rows of `b` that they may be crops of (or the whole), and whether mirrored: int [n, 3]"
     sketches = [_sketch(b[i:i + size]) for i in range(0, len(b), size)]
+    from scipy.spatial import cKDTree
     tree, found = cKDTree(np.concatenate(sketches).reshape(-1, len(_flip))), []
     nearest = np.arange(1, min(_most_sketches, tree.n) + 1)
     for start in range(0, len(a), size):
@@ -130,7 +127,9 @@ def _least_squares(y, x):
 
 def _inner(x): return x[:, 2:-2, 2:-2]
 
-def _smooth(x): return gaussian_filter(x, (0, 1.2, 1.2), truncate=3)
+def _smooth(x):
+    from scipy.ndimage import gaussian_filter
+    return gaussian_filter(x, (0, 1.2, 1.2), truncate=3)
 
 # %% ../nbs/02_duplicates.ipynb #5d045e40
 _crop, _gain = .09, .25 # the most that a copy may have lost at a side, and in brightness
@@ -199,6 +198,8 @@ def duplicate_groups(
     pairs: pd.DataFrame # what `near_duplicates` found within them
 ) -> np.ndarray: # int [n]: the number of a picture's group, 0 for the group of the first picture; most have one picture
     "Say which pictures belong together"
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
     links = coo_array((np.ones(len(pairs)), (pairs.i.to_numpy(int), pairs.j.to_numpy(int))), shape=(n, n))
     return pd.factorize(connected_components(links, directed=False)[1])[0]
 

@@ -56,6 +56,7 @@ def _fit_parts(view, blur):
         view._parts[blur] = np.stack([*gains, *map(_about_mean, moved)], -1).reshape(-1, 7)
     return view._parts[blur]
 
+# %% ../nbs/17a_novelty.ipynb #5f73cdb3
 def _fitted(seen, parts):
     "Fit a picture by the parts: coefficients, and the rest without its edge"
     square = parts.T @ parts

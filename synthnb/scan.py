@@ -227,6 +227,7 @@ def _unclear_ranges(found):
     found.loc[unclear, "detail"] = details
     return found
 
+# %% ../nbs/03_scan.ipynb #49232693
 def _judged_file(found, min_side):
     "Whether each picture may be used, and if not, why"
     small = (found.problem == "") & (found[["width", "height"]].min(axis=1) < min_side)
@@ -301,6 +302,7 @@ def _what_changed(file, sha256):
     format = format_of(data)
     return [] if right_suffix(file, format) else ["wrong extension", f"it is a {format}"]
 
+# %% ../nbs/03_scan.ipynb #437284c3
 def changed_since(
     root: Path, # the folder that the paths start from
     rows: pd.DataFrame # path and sha256 of the pictures to look at

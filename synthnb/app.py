@@ -172,13 +172,16 @@ def plan_in_words(
     "Say in a sentence what a run will do"
     def numbers(values): return joined(f"{value:,}" for value in listed(values))
     trained = [arm for arm in config["arms"] if arm["model"] != "imagenet"]
-    arms = f"{plural(len(trained), 'arm')}{' and a reference' if len(trained) < len(config['arms']) else ''}"
-    per_class = "all" if config["per_class"] is None else numbers(config["per_class"])
+    reference = " and a reference" if len(trained) < len(config["arms"]) else ""
     draws = config["replicates"] // prod(config.get("repeats", [1]))
     of_draws = f" of {plural(draws, 'draw')}" if draws < config["replicates"] else ""
-    return (f"{config['name']}: {arms} × {plural(config['replicates'], 'replicate')}{of_draws}, "
-            f"{numbers(config[config['unit']])} {config['unit']} each; "
-            f"{plural(config['real_n'], 'picture')} to draw {per_class} per class from, {config['test_n']:,} held out")
+    budgets, pool = listed(config[config["unit"]]), plural(config["real_n"], "picture")
+    if config["per_class"] is None: taken = f"all {pool} to train on"
+    else: taken = f"{numbers(config['per_class'])} of each class to train on, out of {pool}"
+    return (f"{config['name']}: {plural(len(trained), 'arm')} (ways to make a training set){reference} × "
+            f"{plural(config['replicates'], 'replicate')} (repetitions){of_draws}, "
+            f"measured at {plural(len(budgets), 'budget')} of training ({numbers(budgets)} {config['unit']}); "
+            f"{taken}, {config['test_n']:,} held out")
 
 def chance_in_words(
     labels: list, # of the held-out pictures
@@ -214,15 +217,20 @@ def _status_of(failures) -> int:
     return 1
 
 # %% ../nbs/51_app.ipynb #6d506472
+def _longer(run, unit, budgets):
+    "Options for longer trainings; records of one budget do not say which, so these go elsewhere"
+    if len(budgets) > 1: return f"--{unit} {joined([*budgets, 3 * budgets[-1]], between=',')}"
+    return f"--{unit} {3 * budgets[0]} --out {run.folder}-longer"
+
+# %% ../nbs/51_app.ipynb #187a5359
 def _print_next(run, asked):
     "After a first look: what it is not, and how to go on"
     if not asked.get("quick") or run.layout.replicates >= 5: return
     unit, again = run.config["unit"], f"  synthnb run {run.folder/'study.toml'} --replicates 8"
-    budgets = listed(run.config[unit])
     print("", "This was a first look, not an answer: too few replicates for any verdict, small pictures, short",
         "trainings. Going on takes over its pictures and trainings:", again,
         "and with longer trainings, where networks had not begun to learn, or were still rising:",
-        f"{again} --{unit} {joined([*budgets, 3 * budgets[-1]], between=',')}", sep="\n")
+        f"{again} {_longer(run, unit, listed(run.config[unit]))}", sep="\n")
 
 def _run(file, options, jobs, backend, until, at_most, tensorboard, mlflow, yes, **given) -> int: # exit status
     if mlflow: load_mlflow() # or else its absence would be seen at the end of a long run

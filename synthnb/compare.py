@@ -32,9 +32,9 @@ _all_ = ["SETTING", "Comparison", "Facts", "as_comparison", "at", "in_words", "m
 def _check_trials(trials):
     "Raise for a table without trials or a column that is needed, for what is no accuracy, or a trial twice"
     if not len(trials): raise NotFound("there are no trials yet; run the experiment first")
-    for name in ("arm", "replicate", "test_accuracy"):
-        if name not in trials: raise BadSetting(f"a table of trials has a column {name!r}, and this one does not; "
-                                                f"its columns are {joined(trials.columns)}")
+    lacking = [name for name in ("arm", "replicate", "test_accuracy") if name not in trials]
+    if lacking: raise BadSetting(f"the table of trials lacks {joined(map(repr, lacking))}; its columns are "
+                                 f"{joined(trials.columns)}; rename the one that holds it, or add it")
     for name in ("arm", "replicate"):
         lacking = trials.index[trials[name].isna()]
         if len(lacking): raise BadSetting(f"row {lacking[0]} of the trials has no {name}; "

@@ -199,7 +199,7 @@ def _show_trials(bar, trials):
     ended = sum(trial.goals[-1].path.exists() for trial in trials)
     done = sum(map(_steps_done, trials))
     bar.set_postfix_str(f"{ended} of {plural(len(trials), 'trial')}", refresh=False)
-    bar.update(max(0, done - bar.n))
+    bar.update(max(0, int(done) - bar.n))
 
 # %% ../nbs/30_experiment.ipynb #7516cc04
 @patch
@@ -215,7 +215,7 @@ def _work_through(self: Experiment, run_tasks, new_bar, tensorboard):
                 left -= 1
                 bar.update()
     work.pictures_made()
-    steps = sum(trial.goals[-1].at for trial in work.trials)
+    steps = int(sum(trial.goals[-1].at for trial in work.trials))
     unit = "s" if self.design.unit == "seconds" else "step"
     with new_bar(total=steps, desc="trials", unit=unit, disable=not work.trials) as bar:
         show = partial(_show_trials, bar, work.trials)

@@ -154,5 +154,7 @@ def agree(
     if sys.stdin and sys.stdin.isatty():
         if input("begin? [y/N] ").strip().lower() in ("y", "yes"): return
         raise BadSetting("nothing was made")
-    raise BadSetting("that is over an hour, or over a dollar; begin with --yes, or take less: --quick, --size 64, "
+    limits = {"an hour": expected.minutes > 60, "a dollar": expected.dollars > 1}
+    over = joined([limit for limit, passed in limits.items() if passed], between=" and over ")
+    raise BadSetting(f"that is over {over}; begin with --yes, or take less: --quick, --size 64, "
                      "--steps 300, --per-class 20, --n 1, fewer arms")

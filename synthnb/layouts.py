@@ -97,6 +97,7 @@ class Reading:
     label: dict = field(default_factory=dict) # path: the class
     aside: dict = field(default_factory=dict) # path: why it is in no class
     notes: list = field(default_factory=list) # sentences on what was decided
+    tables: list = field(default_factory=list) # files that said the labels
     above: set = field(default_factory=set) # folders in which class folders stand, with a slash at their ends
 
     def leave(self, paths, why):
@@ -278,6 +279,7 @@ def _by_tables(names, tables, paths, reading) -> bool: # whether one of them has
         folders = [part_of(step)[0] for step in path.split("/")[:-1]]
         reading.take([path], label, part_of(word)[0] or next((part for part in folders if part), ""))
     if not found: return False
+    reading.tables += used
     reading.notes.append(f"labels from {joined(used, most=3)}")
     reading.leave([path for path in paths if path not in found], f"not in {joined(used, most=3)}")
     return True

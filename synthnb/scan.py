@@ -181,7 +181,8 @@ def _by_class(listing, depth, tables={}):
     aside = listing.index.isin(list(reading.aside))
     listing.loc[aside, ["part", "label"]] = ""
     passed = ~aside & (listing.problem == "") & (other | (listing.label == ""))
-    if passed.any(): reading.notes.append(f"passed over: {_suffixes_in_words(listing.index[passed])}")
+    unread = listing.index[passed & ~listing.index.isin(reading.tables)]
+    if len(unread): reading.notes.append(f"passed over: {_suffixes_in_words(unread)}")
     fine = aside & (listing.problem == "")
     listing.loc[fine, "detail"] = [reading.aside[path] for path in listing.index[fine]]
     loose = fine & (listing.detail == "in no class folder")

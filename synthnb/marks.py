@@ -73,6 +73,7 @@ def marks_of(
 ) -> pd.DataFrame: # label, where, and area: that share
     "Find classes whose pictures share edges at one place that other classes do not have"
     edges, rng = {}, np.random.default_rng(seeded("marks"))
+    most = min(most, images.kept.label.value_counts().min()) # few pictures agree on nothing, and would look unmarked
     for label in images.labels:
         paths = rng.permutation(images.kept.path[images.kept.label == label])[:most]
         for view, x in _seen(images, paths, size).items(): edges.setdefault(view, {})[label] = common_edges(x)

@@ -61,6 +61,16 @@ def _dollars_each(generator, experiment):
     return float(found.at_most / found.pictures) if found.pictures else 0.
 
 # %% ../nbs/50a_forecast.ipynb #74069792
+def _within_limits(rows): # of dict: generator, pictures, dollars
+    "Sum by name; each generator costs no more than its own limit"
+    table = pd.DataFrame([row | dict(generator=row["generator"].name, maker=id(row["generator"]),
+        limit=getattr(row["generator"], "max_cost", None)) for row in rows],
+        columns=["generator", "maker", "pictures", "dollars", "limit"])
+    each = table.groupby(["generator", "maker"], sort=False).agg(dict(pictures="sum", dollars="sum", limit="first"))
+    each["dollars"] = each.dollars.clip(upper=each.limit.astype(float).fillna(np.inf))
+    return each.groupby("generator", sort=False)[["pictures", "dollars"]].sum()
+
+# %% ../nbs/50a_forecast.ipynb #4720a6a9
 def pictures_left(
     experiment # an `Experiment`
 ) -> pd.DataFrame: # by generator: pictures, and dollars at most
@@ -71,9 +81,9 @@ def pictures_left(
         missing = [r for r in range(0, design.replicates, design.repeats[1])
                    if not has_pictures(layout.replicate(r, number), False)]
         for generator, n in _made_for(design.arms, number, experiment).values():
-            if missing: rows.append(dict(generator=generator.name, pictures=n * len(missing),
+            if missing: rows.append(dict(generator=generator, pictures=n * len(missing),
                 dollars=n * len(missing) * _dollars_each(generator, experiment)))
-    return pd.DataFrame(rows, columns=["generator", "pictures", "dollars"]).groupby("generator", sort=False).sum()
+    return _within_limits(rows)
 
 # %% ../nbs/50a_forecast.ipynb #1e94f5ad
 def roughly(

@@ -165,23 +165,29 @@ def study_parameters(
     if lengths & set(given): said = {k: v for k, v in said.items() if k not in lengths}
     return said | given | dict(options=said.get("options", {}) | dict(options))
 
+# %% ../nbs/51_app.ipynb #70dd96ac
+def _numbers(values): return joined(f"{value:,}" for value in listed(values))
+
+def _to_train_on(config):
+    "Say how many real pictures a replicate trains on"
+    pool = plural(config["real_n"], "picture")
+    if config["per_class"] is None: return f"all {pool} to train on"
+    return f"{_numbers(config['per_class'])} of each class to train on, out of {pool}"
+
 # %% ../nbs/51_app.ipynb #737acfb6
 def plan_in_words(
     config: dict # of the run
 ) -> str:
     "Say in a sentence what a run will do"
-    def numbers(values): return joined(f"{value:,}" for value in listed(values))
     trained = [arm for arm in config["arms"] if arm["model"] != "imagenet"]
     reference = " and a reference" if len(trained) < len(config["arms"]) else ""
     draws = config["replicates"] // prod(config.get("repeats", [1]))
     of_draws = f" of {plural(draws, 'draw')}" if draws < config["replicates"] else ""
-    budgets, pool = listed(config[config["unit"]]), plural(config["real_n"], "picture")
-    if config["per_class"] is None: taken = f"all {pool} to train on"
-    else: taken = f"{numbers(config['per_class'])} of each class to train on, out of {pool}"
+    budgets = listed(config[config["unit"]])
     return (f"{config['name']}: {plural(len(trained), 'arm')} (ways to make a training set){reference} × "
             f"{plural(config['replicates'], 'replicate')} (repetitions){of_draws}, "
-            f"measured at {plural(len(budgets), 'budget')} of training ({numbers(budgets)} {config['unit']}); "
-            f"{taken}, {config['test_n']:,} held out")
+            f"measured at {plural(len(budgets), 'budget')} of training ({_numbers(budgets)} {config['unit']}); "
+            f"{_to_train_on(config)}, {config['test_n']:,} held out")
 
 def chance_in_words(
     labels: list, # of the held-out pictures

@@ -38,12 +38,19 @@ class _Explorer:
         self.style = widgets.Dropdown(options=list(styles), description="style")
         self.strength = widgets.FloatSlider(1, min=0, max=1, step=.05, description="strength", continuous_update=False)
         self.color = widgets.Checkbox(False, description="keep the colours")
-        self.before, self.after = widgets.Image(format="jpeg"), widgets.Image(format="jpeg")
-        self.code = widgets.Label()
+        self.before, self.after, self.code = widgets.Image(format="jpeg"), widgets.Image(format="jpeg"), widgets.Label()
         for control in (self.picture, self.style, self.strength, self.color): control.observe(self.paint, "value")
         self.paint()
 
 # %% ../nbs/11c_explorer.ipynb #33ad54e4
+def _as_code(style, strength, preserve_color): # str
+    "Say what is chosen as code, without what is so anyway"
+    chosen = [repr([style])]
+    if strength < 1: chosen.append(f"strength={strength:.2g}")
+    if preserve_color: chosen.append("preserve_color=True")
+    return f"StyleTransfer({joined(chosen)})"
+
+# %% ../nbs/11c_explorer.ipynb #c2597241
 @patch
 def paint(self: _Explorer, change=None):
     "Show what is chosen, and say it as code"
@@ -52,9 +59,7 @@ def paint(self: _Explorer, change=None):
     (vector,) = toward(image, [self.styles[self.style.value]], self.strength.value)
     self.before.value = jpeg_bytes(image)
     self.after.value = jpeg_bytes(stylize(image, vector, preserve_color=self.color.value))
-    options = dict(strength=round(self.strength.value, 2), preserve_color=self.color.value)
-    chosen = [f"{k}={v}" for k, v in options.items() if v != dict(strength=1, preserve_color=False)[k]]
-    self.code.value = f"StyleTransfer({joined([repr([self.style.value]), *chosen])})"
+    self.code.value = _as_code(self.style.value, self.strength.value, self.color.value)
 
 # %% ../nbs/11c_explorer.ipynb #93a9f9f7
 @patch
@@ -63,6 +68,7 @@ def still(self: _Explorer) -> bytes: # a JPEG file
     shown = [Image.open(io.BytesIO(image.value)) for image in (self.before, self.after)]
     return jpeg_bytes(tiled([shown], [self.picture.value, self.style.value], shown[0].height))
 
+# %% ../nbs/11c_explorer.ipynb #28009661
 @patch
 def box(self: _Explorer): # ipywidgets' VBox
     "Put the controls together"

@@ -85,14 +85,14 @@ def _sketch(prints, crops=_basis.shape[1]):
 _reach = .09 # how far a candidate's sketch may be
 _most_sketches = 1024 # that a picture may find, and as many for its mirror image
 
-def _bucket_lookup(a, b, size=1024):
-    "Rows of `a`, rows of `b` that they may be crops of (or the whole), and whether mirrored: int [n, 3]"
-    sketches = [_sketch(b[i:i + size]) for i in range(0, len(b), size)]
+def _bucket_lookup(a, one, b, two, size=1024):
+    "Of the rows `one` of `a`, which, the rows `two` of `b` that they may be crops of, and if mirrored: int [n, 3]"
     from scipy.spatial import cKDTree
-    tree, found = cKDTree(np.concatenate(sketches).reshape(-1, len(_flip))), []
+    sketches = np.concatenate([_sketch(b[two[i:i + size]]) for i in range(0, len(two), size)])
+    tree, found = cKDTree(sketches.reshape(-1, len(_flip))), []
     nearest = np.arange(1, min(_most_sketches, tree.n) + 1)
-    for start in range(0, len(a), size):
-        sketch = _sketch(a[start:start + size], 1)[:, 0]
+    for start in range(0, len(one), size):
+        sketch = _sketch(a[one[start:start + size]], 1)[:, 0]
         for mirrored, s in enumerate((sketch, sketch * _flip)):
             k = tree.query(s, nearest, p=np.inf, distance_upper_bound=_reach)[1]
             i, n = np.nonzero(k < tree.n)
@@ -110,8 +110,8 @@ def _candidates(a, b):
     "Rows of `a`, rows of `b` that may be the same picture, and whether mirrored: int [n, 3]"
     (one, copy), within = _firsts(a), b is a
     two = one if within else _firsts(b)[0]
-    there = _bucket_lookup(a[one], b[two])
-    back = there if within else _bucket_lookup(b[two], a[one])
+    there = _bucket_lookup(a, one, b, two)
+    back = there if within else _bucket_lookup(b, two, a, one)
     both = np.concatenate([there, back[:, [1, 0, 2]]])
     found = pd.DataFrame(both, columns=["one", "j", "mirrored"]).drop_duplicates()
     rows = pd.DataFrame(dict(i=np.arange(len(a)), one=copy)).merge(found)

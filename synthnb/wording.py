@@ -93,10 +93,12 @@ def is_true(value) -> bool:
 def _begun_part(row, said, alpha):
     "Where trainings did not begin: how many, and what the pairs say that both began"
     if pd.isna(row.get("begun_pairs")): return ""
+    began = f"{row.began:.0f} of {row.trainings:.0f} trainings of {row.arm} began"
+    if not row.begun_pairs:
+        return f". No pair of trainings both began ({began}), so nothing is known of {row.arm} at this budget"
     spread = _interval(row.begun_low, row.begun_high, said.change, alpha)
     pairs, unit = plural(int(row.begun_pairs), "pair"), " points" if said.unit else ""
-    among = f"{said.change(row.difference_begun)}{unit}, {spread}" if row.begun_pairs else "nothing is known"
-    began = f"{row.began:.0f} of {row.trainings:.0f} trainings of {row.arm} began"
+    among = f"{said.change(row.difference_begun)}{unit}, {spread}"
     return (f". The verdict is on the {pairs} that both began ({among}): {began}, and the difference before "
             "mixes them with those that did not")
 
@@ -130,7 +132,7 @@ def _sentence(row, base, facts, named):
                 f"ImageNet, against {facts.baseline} a {difference}")
     if row.verdict == "not declared": return f"{who}: not declared beforehand, so no verdict{where} ({difference})"
     word = worded(row.verdict, facts.margin, said.unit)
-    if pd.notna(row.get("begun_pairs")): word += ", among pairs that both began,"
+    if row.get("begun_pairs", 0) > 0: word += ", among pairs that both began,"
     word += where + _still_rising(row, base, facts)
     return f"{who}: {word} ({difference}){_begun_part(row, said, facts.alpha)}"
 

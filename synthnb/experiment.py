@@ -176,7 +176,8 @@ def _grown(before, more):
 def _claim(self: Experiment, jobs):
     "Write down what the run is, or take up what is there; the folder's lock has to be held"
     new = dict(self.config, jobs=jobs, threads=max(1, cores() // jobs)) | declared_looks(self.looks)
-    before = self._there() or new | dict(made_with=made_with(), taken_for=list(self.taken_for))
+    told = dict(taken_for=list(self.taken_for)) if self.taken_for else {}
+    before = self._there() or new | dict(made_with=made_with()) | told
     now = versions()
     there = {package: before.get("made_with", {}).get(package) for package in now}
     if other := _differences(there, now, "versions"):

@@ -65,11 +65,18 @@ class _Process:
     "What a worker's process knows of itself"
     lock, prepared = threading.Lock(), False
 
+def _formatted(others, message, category, filename, lineno, line=None):
+    "A warning of synthnb as a sentence; those of others as they are"
+    import synthnb
+    if os.path.dirname(filename) == os.path.dirname(synthnb.__file__): return f"synthnb: {message}\n"
+    return others(message, category, filename, lineno, line)
+
 def _make_ready(threads, tensorflow):
     "Once in a worker: take a share of the cores, and make the same seed give the same result"
     from synthnb.workers import _Process  # a class that a notebook defines would arrive here as it was when it was sent
     for name, value in _worker_environment(threads).items(): os.environ.setdefault(name, value)
     if not tensorflow or _Process.prepared: return
+    warnings.formatwarning = partial(_formatted, warnings.formatwarning)
     with quietly():
         import tensorflow as tf
         tf.config.threading.set_intra_op_parallelism_threads(threads)

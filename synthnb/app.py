@@ -21,12 +21,15 @@ from .planning import plan
 from .records import listed
 from .report import published, report
 from .run import Run
+from .stats import FEWEST
 from .study import GENERATORS, check_out, named_generators, study
 from .styletransfer import StyleTransfer
 from .tracking import load_mlflow, mirror, read_study
 from .workers import BACKENDS, quietly
 
 # %% ../nbs/51_app.ipynb #f05e8ef0
+_loading = "depth", "links", "max_pixels" # parameters of `load` that are options
+
 _with_help = "a parameter of the generator, as often as needed: --with strategy=both --with max_cost=2.5"
 
 def _run_options(parser):
@@ -61,7 +64,7 @@ def _making_options(parser, out):
         help="first hold out this share, or number, of the pictures, for a later test: nothing is made of them")
     parser.add_argument("--dry-run", action="store_true",
         help="say what would be made, and what it would cost, and make nothing")
-    add_options_of(parser, load, "depth", "links", "max_pixels")
+    add_options_of(parser, load, *_loading)
 
 # %% ../nbs/51_app.ipynb #b47da8f9
 def _generate_options(parser):
@@ -231,7 +234,7 @@ def _longer(run, unit, budgets):
 # %% ../nbs/51_app.ipynb #187a5359
 def _print_next(run, asked):
     "After a first look: what it is not, and how to go on"
-    if not asked.get("quick") or run.layout.replicates >= 5: return
+    if not asked.get("quick") or run.layout.replicates >= FEWEST: return
     unit, again = run.config["unit"], f"  synthnb run {run.folder/'study.toml'} --replicates 8"
     print("", "This was a first look, not an answer: too few replicates for any verdict, small pictures, short",
         "trainings. Going on takes over its pictures and trainings:", again,
@@ -316,7 +319,7 @@ def _copies_of(maker, n):
 # %% ../nbs/51_app.ipynb #2c75f0bf
 def _stylize(data, n, out, seed, dry_run, hold_out, **options):
     check_out(out, data)
-    loading = {name: options.pop(name) for name in ("depth", "links", "max_pixels") if name in options}
+    loading = {name: options.pop(name) for name in _loading if name in options}
     maker = StyleTransfer(**{k: v for k, v in options.items() if v is not None})
     images = _data_or_folder(data, **loading)
     if not len(images): 

@@ -85,6 +85,14 @@ def image(self: ImageSet, i: int # number of the row
     return read_image(self.file(i), None)
 
 # %% ../nbs/00_data.ipynb #eaf389dd
+def _as_set(cls, rows, root):
+    "Make a set of what a scan found; a note on odd pictures is kept"
+    known = dict(source=rows.sha256.str[:16], group="") | {c: rows[c] for c in ("source", "group") if c in rows}
+    columns = [*COLUMNS, *(["note"] if "note" in rows else [])]
+    images = cls(rows.assign(origin="real", maker="", **known)[columns], root)
+    images.taken_for = rows.attrs["taken_for"]
+    return images
+
 @patch(cls_method=True)
 def from_table(cls: ImageSet,
     table: pd.DataFrame, # path and label of each picture; perhaps part, and source and group where they are known
@@ -92,10 +100,7 @@ def from_table(cls: ImageSet,
     **how # strict, max_pixels, min_side, see `scan_table`
 ) -> ImageSet: # rows in the table's order
     "Make a set from a table: every file is looked at, and those that cannot be used are marked"
-    rows = scan_table(root, table, **how)
-    known = dict(source=rows.sha256.str[:16], group="") | {c: rows[c] for c in ("source", "group") if c in table}
-    columns = [*COLUMNS, *(["note"] if rows.note.any() else [])]
-    return cls(rows.assign(origin="real", maker="", **known)[columns], root)
+    return _as_set(cls, scan_table(root, table, **how), root)
 
 # %% ../nbs/00_data.ipynb #3b212979
 @patch(cls_method=True)
@@ -110,11 +115,7 @@ def from_folder(cls: ImageSet,
 ) -> ImageSet: # rows sorted by path
     """Scan a folder of pictures, and warn of what cannot be used. Raises `NotFound` where there are no pictures, and
     `BadSetting` where it is not clear which folders are the classes"""
-    rows = scan_folder(root, strict, links, max_pixels, min_side, label, depth)
-    columns = [*COLUMNS, *(["note"] if "note" in rows else [])] # what was decided of odd pictures
-    images = cls(rows.assign(source=rows.sha256.str[:16], origin="real", maker="", group="")[columns], root)
-    images.taken_for = rows.attrs["taken_for"]
-    return images
+    return _as_set(cls, scan_folder(root, strict, links, max_pixels, min_side, label, depth), root)
 
 # %% ../nbs/00_data.ipynb #7a7d8ac8
 @patch

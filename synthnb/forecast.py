@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
-from .arms import counts_of, labels_made
+from .arms import counts_of, stages
 from .compare import REFERENCE
 from .design import described, number_of
 from .files import BadSetting, cores, joined, plural
@@ -45,12 +45,10 @@ def _made_for(arms, per_class, experiment): # {(generator, …): number}
     "Count the pictures of one replicate, each chain of generators once"
     made = {}
     for arm in arms:
-        chain, labels = (), list(_labels_of(arm, per_class, experiment))
-        for generator, n in arm.makers:
+        chain = ()
+        for generator, n, labels in stages(arm, _labels_of(arm, per_class, experiment)):
             chain = *chain, json.dumps(described(generator, n), sort_keys=True, default=str)
-            new = labels_made(labels, n)
-            made[chain] = generator, len(new)
-            labels = [*labels, *new]
+            made[chain] = generator, len(labels)
     return made
 
 # %% ../nbs/50a_forecast.ipynb #035b9329
@@ -80,9 +78,11 @@ def pictures_left(
     for number in design.numbers:
         missing = [r for r in range(0, design.replicates, design.repeats[1])
                    if not has_pictures(layout.replicate(r, number), False)]
+        if not missing: continue
         for generator, n in _made_for(design.arms, number, experiment).values():
-            if missing: rows.append(dict(generator=generator, pictures=n * len(missing),
-                dollars=n * len(missing) * _dollars_each(generator, experiment)))
+            pictures = n * len(missing)
+            rows.append(dict(generator=generator, pictures=pictures,
+                dollars=pictures * _dollars_each(generator, experiment)))
     return _within_limits(rows)
 
 # %% ../nbs/50a_forecast.ipynb #1e94f5ad

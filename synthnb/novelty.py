@@ -13,7 +13,6 @@ from dataclasses import dataclass
 import numpy as np
 from fastcore.basics import patch
 from PIL import Image, ImageOps
-from scipy.ndimage import gaussian_filter
 
 from .files import BadSetting, joined
 
@@ -21,7 +20,10 @@ from .files import BadSetting, joined
 _thumb, _detail = 32, .8 # of the thumbnail, pixels; how much it is smoothed
 _blurs = 0, .7, 1.3, 2.2, 3.3, 4.6 # with which a source is compared, in pixels of the thumbnail
 
-def _soft(x, sigma): return gaussian_filter(x, (sigma, sigma, 0), truncate=3)
+def _soft(x, sigma):
+    from scipy.ndimage import gaussian_filter
+    return gaussian_filter(x, (sigma, sigma, 0), truncate=3)
+
 def _about_mean(x): return x - x.mean((0, 1))
 
 # %% ../nbs/17a_novelty.ipynb #d5168422

@@ -183,6 +183,15 @@ def _request(self: OpenAIImages, image: Image.Image, label: str) -> ImageRequest
     return ImageRequest([self.params, label, content], self._body(prompt, size), self.extra,
                         image if with_picture else None, self.references, exact, most(prompt, sent, size, self.prices))
 
+@patch
+def _warn_of_size(self: OpenAIImages, size, source, asked):
+    "Warn of a picture in another size than was asked, or smaller than its source"
+    is_other, is_small = asked and size != asked, size[0] < source[0] and size[1] < source[1]
+    if is_other or is_small:
+        given, wanted = ("x".join(map(str, pixels)) for pixels in (size, asked or source))
+        warnings.warn(f"{self.model} gives pictures of {given} pixels where {wanted} were wanted; they are cut, "
+                      "or enlarged and so blurred, to fit their sources; see to size")
+
 # %% ../nbs/14_openai_images.ipynb #d10acec0
 _starting, _inherited = threading.Lock(), []
 
@@ -224,12 +233,9 @@ def _stop_if_hopeless(self: OpenAIImages):
 @patch
 def _see(self: OpenAIImages, picture, source, label, asked):
     "Name what keeps a picture from being a variation; raises `BadSetting` where most are none"
-    name, (w, h) = self._watch.see(picture, source, label), picture.size
+    name = self._watch.see(picture, source, label)
     self._stop_if_hopeless()
-    if asked and (w, h) != asked or w < source.image.width and h < source.image.height:
-        wanted = "x".join(map(str, asked or source.image.size))
-        warnings.warn(f"{self.model} gives pictures of {w}x{h} pixels where {wanted} were wanted; they are cut, "
-                      "or enlarged and so blurred, to fit their sources; see to size")
+    self._warn_of_size(picture.size, source.image.size, asked)
     return name
 
 @patch

@@ -22,7 +22,7 @@ from .insight import confusion_figure, pca_figure, samples_figure
 from .health import chance_level
 from .metrics import as_metrics
 from .peeking import peeking
-from .stats import interval
+from .stats import FEWEST, interval
 from .variance import variance, variance_figure
 from .wording import COLOURS
 
@@ -92,7 +92,7 @@ def _about_growth(config): # yields sentences
         before.append(one["replicates"])
         yield f"Its trainings were first measured at {joined(one[unit])} {unit}, and at more later."
     if not before: return
-    if max(before) < 5: yield "There were too few replicates then for any verdict, so looking at them did no harm."
+    if max(before) < FEWEST: yield "There were too few replicates then for any verdict, so looking at them did no harm."
     else: yield "If that was decided after looking at the result, its p-values are too small."
 
 # %% ../nbs/46_report.ipynb #998f7108

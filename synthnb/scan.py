@@ -266,6 +266,13 @@ def _by_class_or_error(listing, depth, root):
     except BadSetting as e: raise BadSetting(f"{root}: {e}") from None
 
 # %% ../nbs/03_scan.ipynb #ca0ac931
+def _reported(rows, root, strict, said=()):
+    "Warn of what cannot be used; keep notes where there are any, and what is said of the pictures"
+    if not rows.note.any(): rows = rows.drop(columns="note")
+    _warn_of_unusable(rows, root, strict)
+    rows.attrs["taken_for"] = [*said, *noted_in_words(rows)]
+    return rows
+
 def scan_folder(
     root: Path, # a folder of pictures, laid out as `read_layout` understands; also an address, `s3://…`
     strict: bool = False, # raise `BadImage` for the first picture that cannot be used, instead of marking it
@@ -287,11 +294,9 @@ def scan_folder(
     if not (listing.label != "").any(): raise _no_pictures(root, label)
     found = _judged_file(_contents(root, listing, max_pixels), min_side)
     rows = found.assign(part=listing.part, label=listing.label).reset_index()
-    columns = ["path", "label", "part", "sha256", "width", "height", "kept", "reason"]
-    rows = rows[[*columns, "note"] if rows.note.any() else columns]
-    _warn_of_unusable(rows, root, strict)
+    rows = rows[["path", "label", "part", "sha256", "width", "height", "kept", "reason", "note"]]
+    rows = _reported(rows, root, strict, reading.sentences() if reading else [])
     if reading: _warn_of_empty(paths, root, reading.above)
-    rows.attrs["taken_for"] = [*(reading.sentences() if reading else []), *noted_in_words(rows)]
     return rows
 
 # %% ../nbs/03_scan.ipynb #5fa88920
@@ -319,10 +324,7 @@ def scan_table(
     root, rows = place(root), _checked_table(table)
     with ThreadPoolExecutor() as pool: found = list(pool.map(lambda p: examine(root/p, max_pixels, 1)[0], rows.path))
     found = _judged_file(pd.DataFrame(found, rows.index), min_side)
-    rows = rows.assign(**found[["sha256", "width", "height", "kept", "reason", "note"]])
-    _warn_of_unusable(rows, root, strict)
-    rows.attrs["taken_for"] = noted_in_words(rows)
-    return rows
+    return _reported(rows.assign(**found[["sha256", "width", "height", "kept", "reason", "note"]]), root, strict)
 
 # %% ../nbs/03_scan.ipynb #11934497
 def _what_changed(file, sha256):

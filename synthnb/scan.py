@@ -266,7 +266,7 @@ def _by_class_or_error(listing, depth, root):
     except BadSetting as e: raise BadSetting(f"{root}: {e}") from None
 
 # %% ../nbs/03_scan.ipynb #ca0ac931
-def _reported(rows, root, strict, said=()):
+def _finished_rows(rows, root, strict, said=()):
     "Warn of what cannot be used; keep notes where there are any, and what is said of the pictures"
     if not rows.note.any(): rows = rows.drop(columns="note")
     _warn_of_unusable(rows, root, strict)
@@ -295,7 +295,7 @@ def scan_folder(
     found = _judged_file(_contents(root, listing, max_pixels), min_side)
     rows = found.assign(part=listing.part, label=listing.label).reset_index()
     rows = rows[["path", "label", "part", "sha256", "width", "height", "kept", "reason", "note"]]
-    rows = _reported(rows, root, strict, reading.sentences() if reading else [])
+    rows = _finished_rows(rows, root, strict, reading.sentences() if reading else [])
     if reading: _warn_of_empty(paths, root, reading.above)
     return rows
 
@@ -324,7 +324,7 @@ def scan_table(
     root, rows = place(root), _checked_table(table)
     with ThreadPoolExecutor() as pool: found = list(pool.map(lambda p: examine(root/p, max_pixels, 1)[0], rows.path))
     found = _judged_file(pd.DataFrame(found, rows.index), min_side)
-    return _reported(rows.assign(**found[["sha256", "width", "height", "kept", "reason", "note"]]), root, strict)
+    return _finished_rows(rows.assign(**found[["sha256", "width", "height", "kept", "reason", "note"]]), root, strict)
 
 # %% ../nbs/03_scan.ipynb #11934497
 def _what_changed(file, sha256):

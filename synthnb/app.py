@@ -186,8 +186,9 @@ def plan_in_words(
     reference = " and a reference" if len(trained) < len(config["arms"]) else ""
     draws = config["replicates"] // prod(config.get("repeats", [1]))
     of_draws = f" of {plural(draws, 'draw')}" if draws < config["replicates"] else ""
-    budgets = listed(config[config["unit"]])
-    return (f"{config['name']}: {plural(len(trained), 'arm')} (ways to make a training set){reference} × "
+    budgets, trainers = listed(config[config["unit"]]), [one["name"] for one in config.get("trainers", ())]
+    by = f" × {plural(len(trainers), 'trainer')} ({joined(trainers)})" if trainers else ""
+    return (f"{config['name']}: {plural(len(trained), 'arm')} (ways to make a training set){reference}{by} × "
             f"{plural(config['replicates'], 'replicate')} (repetitions){of_draws}, "
             f"measured at {plural(len(budgets), 'budget')} of training ({_numbers(budgets)} {config['unit']}); "
             f"{_to_train_on(config)}, {config['test_n']:,} held out")

@@ -9,7 +9,7 @@ __all__ = ['gains', 'rising_arms', 'begins', 'both_begun', 'area']
 import numpy as np
 import pandas as pd
 
-from .comparison import at, settings
+from .comparison import SETTING, at, settings
 from .groups import by_group
 from .stats import interval, paired
 
@@ -25,7 +25,7 @@ def gains(
     trials: pd.DataFrame # arm, replicate, budget, test_accuracy, and per_class where it varies
 ) -> pd.DataFrame: # one row an arm and setting: gain, gain_low, gain_high, since, until, rising; empty for one budget
     "Measure how much held-out accuracy still rises at each budget"
-    rows, known = [], [c for c in ("per_class",) if c in trials]
+    rows, known = [], [c for c in ("trainer", "per_class") if c in trials]
     if "budget" not in trials or trials.budget.nunique() < 2: return pd.DataFrame(columns=["arm", "budget", "rising"])
     for keys, part in trials.groupby([*known, "arm"], sort=False, dropna=False):
         if part.budget.nunique() < 2: continue
@@ -40,7 +40,7 @@ def rising_arms(
     trials: pd.DataFrame # as for `gains`, with the column `rising` of single trials where it is known
 ) -> pd.DataFrame: # one row an arm and setting: rising (None: not known), and rising_by: what tells
     "Tell which arms were still rising in which setting"
-    by = [c for c in ("per_class", "arm", "budget") if c in trials]
+    by = [c for c in (*SETTING, "arm") if c in trials]
     found = gains(trials)
     if len(found): return found.assign(rising_by="held-out accuracy")
     if "rising" not in trials: return trials[by].drop_duplicates().assign(rising=None, rising_by="")

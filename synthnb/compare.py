@@ -235,7 +235,7 @@ def _columns_of(table):
 def _with_rising(table, trials):
     "The table with what is known of arms that were still rising"
     found = rising_arms(trials)
-    by = [c for c in ("per_class", "arm", "budget") if c in found and c in table]
+    by = [c for c in (*SETTING, "arm") if c in found and c in table]
     if not len(found) or found.rising.isna().all(): return table
     return table.merge(found[[*by, "rising"]], on=by, how="left")
 

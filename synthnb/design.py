@@ -22,6 +22,7 @@ from .metrics import as_metrics
 from .model import Recipe
 from .split import IF_ALIKE
 from .stats import check_margin
+from .trainers import as_trainer, described_trainer, make_trainer
 
 # %% ../nbs/31_design.ipynb #8972e722
 _all_ = ["REFERENCE", "ARMS", "CONTROLS", "Arm", "asked", "study_arms", "sweep"]
@@ -62,6 +63,16 @@ def _repeats_of(repeats, replicates) -> tuple: # generations of each draw, train
     return tuple(int(n) for n in several)
 
 # %% ../nbs/31_design.ipynb #88a5c5b5
+def _trainers_of(given) -> list:
+    "Check trainers, each of which has a name of its own"
+    trainers = [make_trainer("cnn")] if given is None else given
+    if not isinstance(trainers, (list, tuple)) or not trainers:
+        raise BadSetting(f"trainers={given!r}: give a list of trainers, such as [Keras(), Sklearn()]")
+    trainers = [make_trainer(one) if isinstance(one, str) else as_trainer(one) for one in trainers]
+    names = [trainer.name for trainer in trainers]
+    if len(set(names)) < len(names): raise BadSetting(f"trainers need names of their own, not {joined(names)}")
+    return trainers
+
 @dataclass
 class Design:
     "All that decides an experiment, apart from its pictures"
@@ -79,9 +90,11 @@ class Design:
     repeats: tuple = 1      # replicates of one draw of real pictures; or (generations of each draw, trainings of each)
     metric: list = None     # what verdicts are about, by name, see `metrics.as_metric`; None: accuracy
     near: bool = True       # a near-duplicate of a held-out picture is a leak; False: only an equal file is
+    trainers: list = None   # what learns, see `trainers.as_trainer`; None: the study's network
 
     def __post_init__(self):
         check_arms(self.arms)
+        self.trainers = _trainers_of(self.trainers)
         self._check_numbers()
         self.repeats = _repeats_of(self.repeats, self.replicates)
         check_margin(self.margin)
@@ -91,10 +104,47 @@ class Design:
         self._check_recipe()
         self._check_names()
 
-    @property
-    def settings(self) -> list: # of (per_class, budget)
-        "All pairs of a number of real pictures and a budget"
-        return [(number, budget) for number in self.numbers for budget in self.budgets]
+
+# %% ../nbs/31_design.ipynb #9f80790d
+@patch(as_prop=True)
+def only_cnn(self: Design) -> bool:
+    "Whether the study's network is the one trainer, trained by the experiment's recipe"
+    return [described_trainer(trainer) for trainer in self.trainers] == [described_trainer(make_trainer("cnn"))]
+
+@patch
+def arms_for(self: Design, trainer) -> list: # of str
+    "Names of the arms that a trainer is given: its own choice, and strong augmentation only where it can have it"
+    own, able = getattr(trainer, "arms", None), getattr(trainer, "strong", False)
+    return [arm.name for arm in self.arms if (own is None or arm.name in own) and (able or not arm.strong)]
+
+@patch
+def budgets_for(self: Design, trainer) -> list: # [None] for a trainer that is not trained by steps
+    "Budgets that a trainer is measured at"
+    own = getattr(trainer, "budgets", None)
+    return self.budgets if own is None else own or [None]
+
+@patch(as_prop=True)
+def settings(self: Design) -> list: # of (per_class, budget, trainer)
+    "All numbers of real pictures and budgets of each trainer"
+    return [(number, budget, trainer.name) for trainer in self.trainers for number in self.numbers
+            for budget in self.budgets_for(trainer)]
+
+# %% ../nbs/31_design.ipynb #d50b0a51
+@patch(as_prop=True)
+def trained(self: Design) -> list: # of str
+    "Names of the arms, without the reference"
+    return [a.name for a in self.arms if a.name != REFERENCE]
+
+@patch(as_prop=True)
+def draws(self: Design) -> int:
+    "Number of draws of real pictures, on which verdicts rest"
+    return self.replicates // (self.repeats[0] * self.repeats[1])
+
+@patch(as_prop=True)
+def baseline(self: Design) -> str: # "original" or, where there is none, the first arm
+    "Name of the arm that the others are compared with"
+    if "original" in self.trained: return "original"
+    return self.trained[0] if self.trained else ""
 
 # %% ../nbs/31_design.ipynb #1374e1aa
 @patch
@@ -126,7 +176,7 @@ def _check_stopping(self: Design):
         raise BadSetting(f"patience={patience}: give a number of steps, at least 1")
     if patience and (not validation or len(self.budgets) > 1): 
         raise BadSetting("patience needs a validation part, such as validation=0.2, and one budget: the most steps")
-    if validation and not patience: 
+    if validation and not patience and self.only_cnn:
         raise BadSetting(f"validation={validation} takes real pictures away from training so that it can stop by them; "
                          "say with patience when it is to stop")
 
@@ -134,6 +184,7 @@ def _check_stopping(self: Design):
 @patch
 def _check_published(self: Design):
     if not self.recipe.as_published: return
+    if not self.only_cnn: raise BadSetting("the study had one network; leave trainers out, or as_published")
     if self.recipe.patience or any(a.strong or a.share is not None for a in self.arms): 
         raise BadSetting("the study had neither strong augmentation nor patience nor shares; "
                          "leave these out, or as_published")
@@ -170,6 +221,15 @@ def _check_names(self: Design):
             raise BadSetting(f"arm {arm.name!r} asks for {arm.more:g} times the real pictures, but all of them are "
                              "used already; say per_class")
 
+# %% ../nbs/31_design.ipynb #7301ff09
+def _with_reference(design):
+    "Add logistic regression on ImageNet features: to the study's network an arm, to other trainers one more trainer"
+    if REFERENCE in [arm.name for arm in design.arms] or "frozen" in [one.name for one in design.trainers]: return design
+    if design.only_cnn: return replace(design, arms=[*design.arms, Arm(REFERENCE, model=REFERENCE)])
+    frozen = make_trainer("frozen")
+    frozen.arms = [design.baseline]
+    return replace(design, trainers=[*design.trainers, frozen])
+
 # %% ../nbs/31_design.ipynb #a4290519
 def design(
     arms: list, # of `Arm`
@@ -177,37 +237,27 @@ def design(
     steps: int = 900, # batches of a training, or several such numbers
     epochs: float = None, # in place of `steps`: passes over all pictures of an arm
     seconds: float = None, # in place of `steps`: of training, making pictures not included
-    reference: bool = True, # measure logistic regression on ImageNet features too, as the arm `imagenet`
-    **others # replicates, recipe, validation, seed, declared, margin, name, repeats, near: see `Design`
+    reference: bool = True, # measure logistic regression on ImageNet features too
+    **others # replicates, recipe, validation, seed, declared, margin, name, repeats, near, trainers: see `Design`
 ) -> Design:
     "Make a `Design` from single numbers or several"
     check_arms(arms)
     unit, budgets = _budgets_of(steps, epochs, seconds)
-    if reference and REFERENCE not in [a.name for a in arms]: arms = [*arms, Arm(REFERENCE, model=REFERENCE)]
-    return Design(list(arms), _several(per_class, "per_class"), unit, budgets, **others)
-
-# %% ../nbs/31_design.ipynb #d50b0a51
-@patch(as_prop=True)
-def trained(self: Design) -> list: # of str
-    "Names of the arms, without the reference"
-    return [a.name for a in self.arms if a.name != REFERENCE]
-
-@patch(as_prop=True)
-def draws(self: Design) -> int:
-    "Number of draws of real pictures, on which verdicts rest"
-    return self.replicates // (self.repeats[0] * self.repeats[1])
-
-@patch(as_prop=True)
-def baseline(self: Design) -> str: # "original" or, where there is none, the first arm
-    "Name of the arm that the others are compared with"
-    if "original" in self.trained: return "original"
-    return self.trained[0] if self.trained else ""
+    made = Design(list(arms), _several(per_class, "per_class"), unit, budgets, **others)
+    return _with_reference(made) if reference else made
 
 # %% ../nbs/31_design.ipynb #48c17955
+@patch
+def _compared(self: Design) -> list: # of dicts
+    "Every arm that is compared with the baseline, in every setting"
+    return [dict(arm=arm, per_class=number, budget=budget, trainer=trainer.name) for trainer in self.trainers
+        for number in self.numbers for budget in self.budgets_for(trainer) for arm in self.arms_for(trainer)
+        if arm in self.trained and arm != self.baseline]
+
 @patch(as_prop=True)
 def comparisons(self: Design) -> int:
     "How many comparisons share the chance of being wrong"
-    every = [dict(arm=a, per_class=n, budget=b) for a in self.trained if a != self.baseline for n, b in self.settings]
+    every = self._compared()
     if self.metric and len(self.metric) > 1: every = [each | dict(metric=m) for m in self.metric for each in every]
     if self.declared is None: return len(every)
     if not isinstance(self.declared, (list, tuple)): 
@@ -217,7 +267,7 @@ def comparisons(self: Design) -> int:
         if not any(one.items() <= each.items() for each in every): 
             raise BadSetting(f"declared: {one} is no comparison of this experiment; "
                              f"name arms that are compared with {self.baseline}, "
-                             "or dicts of one or more of arm, per_class and budget")
+                             "or dicts of one or more of arm, per_class, budget and trainer")
     return sum(any(one.items() <= each.items() for one in wanted) for each in every)
 
 # %% ../nbs/31_design.ipynb #343ee960
@@ -301,6 +351,7 @@ def config(self: Design, real: ImageSet, test: ImageSet) -> dict: # JSON-able
     pictures = dict(labels=real.labels, real=real.digest, real_n=len(real), test=test.digest, test_n=len(test))
     shared = {} if self.repeats == (1, 1) else dict(repeats=list(self.repeats))
     if not self.near: shared["near"] = False
+    if not self.only_cnn: shared["trainers"] = [described_trainer(t, self.arms_for(t)) for t in self.trainers]
     return dict(name=self.name, **pictures, **shared,
         arms=arms, per_class=_one_or_several(self.numbers), replicates=self.replicates, unit=self.unit, **budgets,
         batch=recipe.batch, size=recipe.size, shear=recipe.shear, zoom=recipe.zoom, flip=recipe.flip,

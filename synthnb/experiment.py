@@ -60,7 +60,8 @@ class Experiment:
         epochs: float = None, # in place of `steps`: passes over all pictures of an arm
         seconds: float = None, # in place of `steps`: time of training; cannot be repeated exactly
         validation: float = 0., # part of each replicate's real pictures that is kept from training and from generators
-        reference: bool = True, # measure logistic regression on ImageNet features too, as the arm `imagenet`
+        trainers: list = None, # what learns: see `trainers.as_trainer`; None: the study's network
+        reference: bool = True, # measure logistic regression on ImageNet features too
         declared: list = None, # comparisons that share the chance of being wrong, see `Design`; None: all
         margin: float = 0.01, # a difference this small does not matter: 0.01 is one point
         metric: list = None, # what verdicts are about, by name, see `metrics`; None: accuracy
@@ -71,7 +72,7 @@ class Experiment:
     ):
         self.design = design(arms, per_class, steps, epochs, seconds, reference, recipe=_changed(recipe, changes), 
             replicates=replicates, validation=validation, seed=seed, declared=declared, margin=margin, name=name,
-            metric=metric, repeats=repeats, near=near)
+            metric=metric, repeats=repeats, near=near, trainers=trainers)
         self.design.check(real, test)
         self.comparisons = self.design.comparisons
         self.real, self.test, self.labels, self.out, self.study = real, test, real.labels, Path(out), study
@@ -111,7 +112,8 @@ def _same_run(there, here, folder):
                          "to grow until it is decided, choose another folder")
     there, here = dict(near=True) | there, dict(near=True) | here # written down only where it is not so
     more = ["replicates"] if "looks" in here else _more(there, here)
-    compared = [k for k in {**here, "repeats": 1} if k not in [*more, "name"]] # digests tell the pictures apart
+    if_asked = dict.fromkeys(("repeats", "trainers", "metric")) # these are written down only where they were asked
+    compared = [k for k in {**if_asked, **here} if k not in [*more, "name"]] # digests tell the pictures apart
     other = [difference for k in compared for difference in _differences(there.get(k), here.get(k), k)]
     if not other: return
     raise BadSetting(f"{folder} holds another run ({joined(other, most=3, between='; ')}); "

@@ -11,7 +11,8 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from .compare import REFERENCE, at, settings
+from .compare import REFERENCE
+from .comparison import at_last
 from .files import BadSetting
 
 # %% ../nbs/44_features.ipynb #d6db6063
@@ -171,7 +172,7 @@ def feature_distances(
     rows: int = 400 # test pictures used, drawn at random
 ) -> pd.DataFrame: # one row a pair of arms and `replicates`, means over the pairs of trials
     "MMD² (paired by picture) and CKA between the penultimate features of arms and of replicates"
-    t = at(run.trials, settings(run.trials)[-1])
+    t = at_last(run.trials)
     done = t.loc[t.arm != REFERENCE, ["arm", "replicate"]].itertuples(index=False, name=None)
     features = {trial: some_rows(run.features(*trial), rows, np.random.default_rng(0)) for trial in done}
     arms, replicates = list(dict.fromkeys(arm for arm, _ in features)), sorted({r for _, r in features})

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from .compare import REFERENCE, SETTING, accuracies, at, compare, in_words, points, settings
+from .compare import REFERENCE, accuracies, at, compare, in_words, points, settings
+from .comparison import of_trainer
 from .data import figure
 from .files import BadSetting
 from .metrics import as_metric, measured
@@ -47,12 +48,12 @@ class Panel:
         predictions: pd.DataFrame = None # for other metrics, where `run` is a table
     ) -> "Panel":
         "Choose the rows and values that are drawn"
-        (trials, comparison), metric = compared(run, comparison), as_metric(metric)
+        (trials, comparison), metric = map(of_trainer, compared(run, comparison)), as_metric(metric)
         setting, rows = settings(comparison)[-1], comparison.last()
         if "metric" in rows: rows = rows[rows.metric == metric.name]
         values = accuracies(at(trials, setting), comparison.baseline)
         if metric.name == "accuracy": return cls(comparison, setting, metric, rows, values)
-        seen = at(run.predictions if predictions is None else predictions, setting)
+        seen = at(of_trainer(run.predictions if predictions is None else predictions), setting)
         better, _ = measured(values, seen, metric)
         return cls(comparison, setting, metric, rows, better if metric.better == "higher" else -better)
 
@@ -251,9 +252,9 @@ def curve_figure(
     comparison: pd.DataFrame = None # from `compare`; None: it is made
 ): # a matplotlib Figure
     "Draw held-out accuracy over budgets, real pictures or synthetic shares, and below it the differences"
-    if x not in (None, "share", *SETTING):
+    if x not in (None, "share", "budget", "per_class"):
         raise BadSetting(f"there is no curve over {x!r}; choose budget, per_class or share")
-    trials, comparison = compared(run, comparison)
+    trials, comparison = map(of_trainer, compared(run, comparison))
     x = x or _varying(comparison)
     lines, setting = curves(trials, comparison, x)
     if not lines:

@@ -9,7 +9,8 @@ __all__ = ['confusion', 'confusion_figure', 'pca_figure', 'samples', 'samples_fi
 import numpy as np
 import pandas as pd
 
-from .compare import REFERENCE, at, settings
+from .compare import REFERENCE
+from .comparison import at_last
 from .data import BadImage, ImageSet, figure
 from .features import pca
 from .figures import tag
@@ -62,7 +63,7 @@ def confusion_figure(
 ): # a matplotlib Figure
     "Draw the confusion matrix of each arm, summed over replicates, each row in percent; of several settings the last"
     predictions = run if isinstance(run, pd.DataFrame) else run.predictions
-    predictions = at(predictions, settings(predictions)[-1])
+    predictions = at_last(predictions)
     labels, arms = sorted(predictions.label.unique()), predictions.arm.unique()
     fig, axes = _panels(arms, labels)
     for ax, arm in zip(axes, arms):
@@ -98,7 +99,7 @@ def pca_figure(
     replicate: int = None # None: the first that all arms have
 ): # a matplotlib Figure
     "Draw penultimate features of the test pictures, one panel an arm, coloured by label"
-    p = at(run.predictions, settings(run.predictions)[-1])
+    p = at_last(run.predictions)
     p = p[p.arm != REFERENCE]
     if replicate is None: replicate = p.groupby("replicate").arm.nunique().idxmax()
     p = p[p.replicate == replicate]

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from .compare import as_comparison, at, compare, in_words, points, settings, worded
+from .comparison import last_settings
 from .data import figure
 from .files import BadSetting, NotFound, joined, plural
 from .figures import tag
@@ -134,7 +135,8 @@ def _rows_of(data_set, comparison, setting):
     from scipy import stats
     rows = at(comparison, setting or {})
     if not len(rows): raise NotFound(f"{data_set!r} has no setting {setting}; it has {settings(comparison)}")
-    last, named = rows.last(), in_words(settings(rows)[-1], comparison.unit)
+    setting = last_settings(rows)[0]
+    last, named = at(rows.last(), setting), in_words(setting, comparison.unit)
     base = last.loc[last.arm == comparison.baseline, "mean"]
     rows = pd.DataFrame(last)[~last.verdict.isin(["baseline", "reference"])]
     for arm in rows.arm[rows.difference_low.isna()]:

@@ -9,7 +9,8 @@ __all__ = ['peeking']
 import numpy as np
 import pandas as pd
 
-from .compare import REFERENCE, at, settings
+from .compare import REFERENCE, at
+from .comparison import last_settings
 from .files import BadSetting, NotFound, joined
 from .stats import interval
 
@@ -24,7 +25,7 @@ def _answers_by_budget(predictions):
     if p.budget.nunique() < 2:
         raise BadSetting("there is one budget only, so there was none to choose; "
                          "measure several of each training, such as steps=[300, 900]")
-    p = at(p, {k: v for k, v in settings(p)[-1].items() if k != "budget"})
+    p = at(p, {k: v for k, v in last_settings(p)[0].items() if k != "budget"})
     p = p.assign(right=(p.label == p.predicted).astype(float))
     wide = p.pivot(index=["arm", "replicate", "budget"], columns="path", values="right")
     budgets, arms, replicates = sorted(p.budget.unique()), list(p.arm.unique()), sorted(p.replicate.unique())

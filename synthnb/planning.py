@@ -187,7 +187,7 @@ def plan(
     arms = trials.arm[~trials.arm.isin([baseline, "imagenet"])].nunique()
     count = comparisons or max(1, arms * len(settings(trials)))
     rows = []
-    for setting in settings(trials):
+    for setting in [s for s in settings(trials) if at(trials, s).arm.nunique() > 1] or [{}]: # not a baseline alone
         spread, part = measured(trials, predictions, baseline, setting), at(trials, setting)
         seconds = part.groupby("arm").seconds.mean().sum() if "seconds" in part else np.nan
         for pictures in held_out or [spread.held_out, 4 * spread.held_out][:1 + bool(spread.held_out)]:

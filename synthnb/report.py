@@ -13,7 +13,8 @@ import pandas as pd
 
 from .redact import redact
 from .budgets import area
-from .compare import REFERENCE, SETTING, at, in_words, points, settings, worded
+from .compare import REFERENCE, at, in_words, points, settings, worded
+from .comparison import at_last, last_settings, of_trainer
 from .data import png
 from .features import feature_distances
 from .figures import accuracy_figure, curve_figure, curves, difference_figure, entered
@@ -73,8 +74,8 @@ def _undone(run, trials):
     "Sentences on trials that failed, and on those that are not there yet"
     failures = run.failures
     lacking = int(failures.budgets.map(len).sum()) if len(failures) else 0
-    settings = len(run.layout.settings)
-    missing = len({*run.arms, *trials.arm}) * run.layout.replicates * settings - len(trials) - lacking
+    unknown = len(set(trials.arm) - set(run.arms)) * run.layout.replicates * len(run.layout.settings)
+    missing = len(list(run.layout.records())) + unknown - len(trials) - lacking
     if len(failures):
         first, them = failures.iloc[0], "it" if lacking == 1 else "them"
         yield (f"{plural(lacking, 'trial')} failed; the first: {first.arm}, replicate {first.replicate}: "
@@ -102,7 +103,7 @@ def _about_chance(run, comparison): # yields sentences
     if known is None or "path" not in known: return
     label, share = chance_level(known.drop_duplicates("path").label)
     yield f"Chance level: always answering {label!r} would be right for {100 * share:.1f} % of the held-out pictures."
-    last = at(run.trials, settings(run.trials)[-1])
+    last = at_last(run.trials)
     _, low, _ = interval(last.test_accuracy[last.arm == comparison.baseline].to_numpy())
     if low <= share:
         yield (f"{comparison.baseline} is not surely better than that: its interval begins at {100 * low:.1f} %. "
@@ -138,7 +139,7 @@ def published(
     trials: pd.DataFrame # with train_accuracy, test_accuracy and the pictures seen; of several settings the last
 ) -> pd.DataFrame: # one row an arm; shares of 1
     "What the study would have printed, accuracy on training batches, beside accuracy on held-out pictures"
-    last = at(trials, settings(trials)[-1])
+    last = at_last(trials)
     last = last[last.arm != REFERENCE]
     found = last.groupby("arm", sort=False)[["train_accuracy", "test_accuracy"]].mean()
     found = found.rename(columns=dict(train_accuracy="published", test_accuracy="held_out"))
@@ -171,9 +172,11 @@ def _head(run, trials, comparison):
     parts = [_as_published(trials)] if run.config.get("as_published") else []
     parts += [_paragraph(f"Look at this first: {said}.") for said in comparison.progress()]
     parts.append(_verdict_list(comparison))
-    found = settings(comparison)
+    found, last = settings(comparison), last_settings(comparison)
     if found[-1]:
-        parts.append(_paragraph(f"This is the last of {len(found)} settings, {in_words(found[-1], comparison.unit)}. "
+        shown = joined([in_words(setting, comparison.unit) for setting in last], between="; ")
+        which = "This is the last" if len(last) == 1 else "These are the last"
+        parts.append(_paragraph(f"{which} of {len(found)} settings, {shown}. "
             "All of them, as points of difference and verdicts, which are corrected together:"))
         parts.append(_html_table(comparison.overview(), kind="all words"))
     return "".join([*parts, *map(_paragraph, _notes(run, trials, comparison))])
@@ -195,23 +198,37 @@ def _explained(comparison):
             "to lie there, whether it is zero or not. Ahead next time: the chance that the arm beats the baseline "
             "if both are trained once more.")
 
+def _by_trainer(pieces, trials, comparison, predictions, *more): # yields HTML
+    "The pieces of each trainer that has more than the baseline, under its name where there are several"
+    names = comparison.trainer.unique() if "trainer" in comparison else [None]
+    for name in names:
+        mine = [table if table is None else of_trainer(table, name) for table in (trials, comparison, predictions)]
+        if name and mine[1].arm.nunique() < 2: continue
+        found = list(pieces(*mine, *more))
+        if name and found: yield f"<h3>{html.escape(name)}</h3>"
+        yield from found
+
 def _comparison_section(trials, comparison, predictions, metrics):
     "The table for people, and figures of each metric"
-    setting, parts = settings(comparison)[-1], [_html_table(comparison.readable(), kind="words")]
-    parts.append(_paragraph(_explained(comparison)))
+    parts = [_html_table(comparison.readable(), kind="words"), _paragraph(_explained(comparison))]
+    parts += _by_trainer(_comparison_figures, trials, comparison, predictions, metrics)
+    return _section("The comparison", *parts)
+
+def _comparison_figures(trials, comparison, predictions, metrics): # yields HTML
+    "Figures of each metric, of one trainer"
+    setting = settings(comparison)[-1]
     for metric in metrics:
         shown = trials, comparison, metric, predictions
-        parts.append(_inside(accuracy_figure(*shown),
-            f"Held-out {metric.name} of every trial, by arm, with means and 95 % intervals"))
+        yield _inside(accuracy_figure(*shown),
+            f"Held-out {metric.name} of every trial, by arm, with means and 95 % intervals")
         if len(comparison) > 1:
-            parts.append(_inside(difference_figure(*shown),
-                f"Differences of {metric.name} to the baseline with 95 % intervals and the margin"))
-    if setting: parts.append(_paragraph(f"The figures show the last setting, {in_words(setting, comparison.unit)}."))
-    return _section("The comparison", *parts)
+            yield _inside(difference_figure(*shown),
+                f"Differences of {metric.name} to the baseline with 95 % intervals and the margin")
+    if setting: yield _paragraph(f"The figures show the last setting, {in_words(setting, comparison.unit)}.")
 
 # %% ../nbs/46_report.ipynb #8948650b
 def _worth_a_curve(trials, comparison): # yields budget, per_class, share
-    yield from (k for k in SETTING if k in settings(comparison)[0])
+    yield from (k for k in ("per_class", "budget") if k in settings(comparison)[0])
     lines, _ = curves(trials, comparison, "share")
     if any(len(points) > 2 for points in lines.values()): yield "share"
 
@@ -225,14 +242,19 @@ def _areas_in_words(trials, predictions, comparison): # yields one paragraph, or
     if said: yield _paragraph(f"Mean difference to {comparison.baseline} over the whole course of the training, on the "
                               f"logarithmic axis, with 95 % intervals that are not corrected: {joined(said)}.")
 
-def _curve_sections(trials, predictions, comparison): # yields one section, or none
+def _curves_of(trials, comparison, predictions): # yields HTML
     over = list(_worth_a_curve(trials, comparison))
     if not over: return
     said = "Held-out accuracy and difference to the baseline over"
-    figures = [_inside(curve_figure(trials, x, comparison), f"{said} {x}") for x in over]
+    yield from _areas_in_words(trials, predictions, comparison)
+    for x in over: yield _inside(curve_figure(trials, x, comparison), f"{said} {x}")
+
+def _curve_sections(trials, predictions, comparison): # yields one section, or none
+    found = list(_by_trainer(_curves_of, trials, comparison, predictions))
+    if not found: return
     read = _paragraph("Held-out accuracy and the paired difference to the baseline, means with 95 % intervals; what is "
                       "not on the axis is at its last setting.")
-    yield _section("Curves", read, *_areas_in_words(trials, predictions, comparison), *figures)
+    yield _section("Curves", read, *found)
 
 # %% ../nbs/46_report.ipynb #f97ae9a9
 def _about_spread(run, trials, predictions): # yields HTML
@@ -261,7 +283,8 @@ def _whole_replicates(trials):
     rows = rows[rows.arm != REFERENCE]
     return len(rows.pivot(index="replicate", columns=["arm", "budget"], values="test_accuracy").dropna())
 
-def _spread_sections(run, trials, predictions): # yields sections
+def _spread_sections(run, trials, predictions): # yields sections, on the first trainer
+    trials, predictions = of_trainer(trials), predictions if predictions is None else of_trainer(predictions)
     whole, compared = _whole_replicates(trials), set(trials.arm) - {REFERENCE, run.baseline}
     if compared and whole > 2:
         yield _section("What makes it uncertain", _where_possible(_about_spread, run, trials, predictions))
@@ -292,7 +315,7 @@ def _about_data(run): # yields HTML
     yield _html_table(table.rename_axis("class").rename_axis(None, axis=1).reset_index(), 0)
 
 def _about_confusions(run, trials): # yields HTML
-    setting = settings(trials)[-1]
+    setting = settings(of_trainer(trials))[-1]
     here = f" Here and in the next section: {in_words(setting, run.unit)}." if setting else ""
     yield _paragraph("Rows are the true labels, in percent, summed over replicates." + here)
     yield _inside(confusion_figure(run), "Confusion matrix of each arm")

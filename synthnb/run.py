@@ -8,14 +8,13 @@ __all__ = ['read_config', 'Run']
 # %% ../nbs/40_run.ipynb #fcfe8175
 import json
 from dataclasses import replace
-from itertools import product
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from fastcore.basics import patch
 
-from .compare import Comparison
+from .compare import REFERENCE, Comparison
 from .compare import compare as compare_trials
 from .data import ImageSet
 from .draws import overlap as overlap_of
@@ -62,7 +61,7 @@ class Run:
 def __repr__(self: Run):
     done, layout = sum(path.exists() for *_, path in self.layout.records()), self.layout
     arms, settings = plural(len(layout.arms), "arm"), plural(len(layout.settings), "setting")
-    whole = len(layout.arms) * len(layout.settings) * layout.replicates
+    whole = len(list(layout.records()))
     size = f"{arms} × {plural(layout.replicates, 'replicate')} × {settings}"
     return f"Run of {self.config.get('name') or 'an experiment'}: {size}, {done} of {plural(whole, 'trial')} done"
 
@@ -101,11 +100,12 @@ def baseline(self: Run) -> str:
 
 # %% ../nbs/40_run.ipynb #d62acf86
 @patch(as_prop=True)
-def planned(self: Run) -> list: # of dicts: arm and, where they vary, per_class and budget
+def planned(self: Run) -> list: # of dicts: arm and, where they vary, per_class, budget and trainer
     "All arms in all settings of the design, whether they are done yet or not"
-    varying = dict(per_class=self.layout.numbers, budget=self.layout.budgets)
-    varying = {k: v for k, v in varying.items() if len(v) > 1}
-    return [dict(zip(("arm", *varying), each)) for each in product(self.arms, *varying.values())]
+    layout, names = self.layout, ("per_class", "budget", "trainer")
+    each = [dict(arm=arm, **dict(zip(names, s))) for s in layout.settings for arm in layout.arms_of(s[-1])]
+    varying = [name for name in names if len({one[name] for one in each}) > 1]
+    return [{name: one[name] for name in ("arm", *varying)} for one in each]
 
 # %% ../nbs/40_run.ipynb #83aa997d
 @patch(as_prop=True)
@@ -133,6 +133,7 @@ def trials(self: Run) -> pd.DataFrame:
         return pd.read_csv(table).astype(dict(per_class=float))
     rows = [record.row for record in self._done()]
     columns = list(dict.fromkeys([*TRIAL_COLUMNS, *(column for row in rows for column in row)]))
+    if "trainer" in columns: columns = ["arm", "trainer", *(c for c in columns if c not in ("arm", "trainer"))]
     if not self.config.get("patience"): columns = [column for column in columns if column != "best_step"]
     found = pd.DataFrame(rows, columns=columns).astype(dict(per_class=float))
     if self.layout.repeats == (1, 1): return found
@@ -145,8 +146,8 @@ def trials(self: Run) -> pd.DataFrame:
 def _answers(self: Run, record, test): # one row a held-out picture
     "What one network said of every held-out picture"
     row, p = record.row, record.probabilities
-    about = dict(arm=row["arm"], replicate=row["replicate"], per_class=float(row["per_class"] or np.nan),
-        budget=row["budget"])
+    named = {name: row[name] for name in ("arm", "trainer") if name in row}
+    about = named | dict(replicate=row["replicate"], per_class=float(row["per_class"] or np.nan), budget=row["budget"])
     predicted = np.array(self.labels)[p.argmax(1)]
     belief = {f"p_{label}": p[:, i] for i, label in enumerate(self.labels)}
     groups = related(test)
@@ -188,7 +189,8 @@ def test(self: Run) -> ImageSet:
 def failures(self: Run) -> pd.DataFrame:
     "One row a training that failed when it was last tried: the error and its traceback"
     found = [json.loads(path.read_text()) for path in sorted((self.folder/"trials").glob("*.error.json"))]
-    columns = ["arm", "replicate", "per_class", "budgets", "error", "traceback"]
+    named = ["trainer"] if any("trainer" in one for one in found) else []
+    columns = ["arm", *named, "replicate", "per_class", "budgets", "error", "traceback"]
     return pd.DataFrame(found, columns=columns).astype(dict(per_class=float))
 
 # %% ../nbs/40_run.ipynb #6f1a3592
@@ -227,11 +229,17 @@ def overlap(self: Run,
 
 # %% ../nbs/40_run.ipynb #107765a0
 @patch
-def setting(self: Run, per_class: int = None, budget: float = None) -> tuple: # (per_class, budget)
+def setting(self: Run, 
+    per_class: int = None, 
+    budget: float = None, 
+    trainer: str = None # None: the first
+) -> tuple: # (per_class, budget, trainer)
     "Find a setting by what is said of it; the last of those that fit"
-    fit = [s for s in self.layout.settings if per_class in (None, s[0]) and budget in (None, s[1])]
+    trainer = trainer or self.layout.trainer()["name"]
+    def fits(s): return per_class in (None, s[0]) and budget in (None, s[1]) and trainer == s[2]
+    fit = [s for s in self.layout.settings if fits(s)]
     if fit: return fit[-1]
-    raise NotFound(f"there is no setting with per_class={per_class} and budget={budget}; "
+    raise NotFound(f"there is no setting with per_class={per_class}, budget={budget} and trainer={trainer}; "
                    f"there are {self.layout.settings}")
 
 # %% ../nbs/40_run.ipynb #39fd6f4f
@@ -261,14 +269,18 @@ def features(self: Run,
     arm: str, 
     replicate: int, 
     per_class: int = None, # of the setting; None: the last
-    budget: float = None # of the setting; None: the last
-) -> np.ndarray: # float32 [test_n, 128]; [test_n, 1280] of the reference
+    budget: float = None, # of the setting; None: the last
+    trainer: str = None # of the setting; None: the first
+) -> np.ndarray: # float32 [test_n, 128] of the study's network; [test_n, 1280] of ImageNet's
     "The penultimate features of the held-out pictures, in the order of `predictions`"
-    path = self.layout.record(arm, replicate, *self.setting(per_class, budget))
+    setting = self.setting(per_class, budget, trainer)
+    path = self.layout.record(arm, replicate, *setting)
     if not path.exists():
         raise NotFound(f"{path} is not there, and with it the features of {arm!r} in replicate {replicate}")
     features = Record(path).features
     if features is not None: return features
+    encoded = arm == REFERENCE or self.layout.trainer(setting[-1]).get("features") == "imagenet"
+    if not encoded: raise NotFound(f"the trainer {setting[-1]} keeps no features of the held-out pictures")
     if self.layout.encoded.exists(): return np.load(self.layout.encoded)
     raise NotFound(f"{self.layout.encoded} is not there, and with it the features of {arm!r}")
 

@@ -22,7 +22,8 @@ from .files import BadSetting, SynthnbError, seeded, write_atomic
 from .records import arm_pictures
 from .replicate import make_pictures
 from .run import Run
-from .trial import Goal, Trial, run_reference, run_trial
+from .trainers import make_trainer
+from .trial import Goal, Trial, run_trial
 from .workers import Failed
 
 # %% ../nbs/37_tasks.ipynb #dcc86e6c
@@ -54,21 +55,23 @@ class TrialTask:
     validation: ImageSet = None # for patience
     log: Path = None # folder for TensorBoard's curves
     def call(self, experiment) -> tuple: # function, arguments, keyword arguments
-        if self.trial.arm == REFERENCE:
-            return run_reference, (self.trial, self.images, experiment.test, experiment.layout.encoded), {}
-        return run_trial, (self.trial, self.images, experiment.test, self.validation, self.log), {}
+        encoded = experiment.layout.encoded
+        return run_trial, (self.trial, self.images, experiment.test, self.validation, self.log, encoded), {}
 
 # %% ../nbs/37_tasks.ipynb #777d0b89
 def goals_of(
     experiment, # an `Experiment`
     arm: Arm, replicate: int, per_class: int,
-    budgets: list, # in the unit of the design
-    pictures: int # number to train on
+    budgets: list, # in the unit of the design; [None] for a trainer that is not trained by steps
+    pictures: int, # number to train on
+    trainer = None # None: the first
 ) -> list: # of Goal
     "Say where a training is measured"
-    batch, in_epochs = experiment.design.recipe.batch, experiment.design.unit == "epochs"
-    def at(budget): return math.ceil(budget * pictures / batch) if in_epochs else budget
-    goals = [Goal(b, at(b), experiment.layout.record(arm.name, replicate, per_class, b)) for b in budgets]
+    trainer = trainer or experiment.design.trainers[0]
+    recipe, in_epochs = getattr(trainer, "recipe", None) or experiment.design.recipe, experiment.design.unit == "epochs"
+    def at(budget): return math.ceil(budget * pictures / recipe.batch) if in_epochs and budget else budget or 0
+    def record(budget): return experiment.layout.record(arm.name, replicate, per_class, budget, trainer.name)
+    goals = [Goal(b, at(b), record(b)) for b in budgets]
     if len({goal.at for goal in goals}) == len(goals): return goals
     steps = ", ".join(str(goal.at) for goal in goals)
     raise BadSetting(f"epochs={budgets} of the {pictures} pictures of {arm.name!r} are {steps} steps; "
@@ -80,19 +83,22 @@ def trial_task(
     drawn: ImageSet, # all pictures of the replicate
     arm: Arm, replicate: int, per_class: int,
     budgets: list, # those to measure at
-    tensorboard: bool = False # write curves
+    tensorboard: bool = False, # write curves
+    trainer = None # None: the first
 ) -> TrialTask:
     "Make the task that trains an arm once, and measures it at each of the budgets"
-    images, design, seed = arm_pictures(drawn, arm.name,
-        arm.times), experiment.design, replicate_seed(experiment.design, replicate)
-    goals = goals_of(experiment, arm, replicate, per_class, budgets, len(images))
+    design, trainer = experiment.design, trainer or experiment.design.trainers[0]
+    images, seed = arm_pictures(drawn, arm.name, arm.times), replicate_seed(design, replicate)
+    goals = goals_of(experiment, arm, replicate, per_class, budgets, len(images), trainer)
     last, learns = goals[-1], arm.model != REFERENCE
     length = dict(seconds=last.at) if design.unit == "seconds" else dict(steps=last.at)
     share = asked(arm, images.items.label[images.items.origin == "real"]) if learns else {}
-    recipe = replace(design.recipe, share=share, strong=arm.strong, **length)
+    own = getattr(trainer, "recipe", None) or design.recipe
+    recipe = replace(own, share=share, strong=own.strong or arm.strong, **length)
     if recipe.as_published and learns: seed = seeded(seed, arm.name)
-    trial = Trial(arm.name, replicate, per_class, seed, experiment.labels, recipe, goals)
-    kept_out = drawn.only(part="validation") if recipe.patience else None
+    trial = Trial(arm.name, replicate, per_class, seed, experiment.labels, recipe, goals,
+        trainer if learns else make_trainer("frozen"), not design.only_cnn)
+    kept_out = drawn.only(part="validation") if design.validation else None
     log = experiment.out/"tensorboard"/last.path.stem if tensorboard else None
     return TrialTask(trial, images, kept_out, log)
 
@@ -104,19 +110,20 @@ class Missing:
     replicate: int
     per_class: int
     budgets: list # those without a record
+    trainer: object
 
 def missing_trainings(
     experiment # an `Experiment`
 ) -> list: # of Missing
     "List the trainings that are not done yet"
-    design, found = experiment.design, []
-    def lacks(arm, r, n, budget): return not experiment.layout.record(arm.name, r, n, budget).exists()
-    for r in range(design.replicates):
-        for n in design.numbers:
-            for arm in design.arms:
-                lacking = [b for b in design.budgets if lacks(arm, r, n, b)]
-                if lacking: found.append(Missing(arm, r, n, lacking))
-    return found
+    design, layout = experiment.design, experiment.layout
+    def lacking(arm, r, n, trainer):
+        every = design.budgets_for(trainer)
+        return [b for b in every if not layout.record(arm.name, r, n, b, trainer.name).exists()]
+    each = [(arm, r, n, trainer) for r in range(design.replicates) for n in design.numbers
+            for trainer in design.trainers for arm in design.arms if arm.name in design.arms_for(trainer)]
+    found = [Missing(arm, r, n, lacking(arm, r, n, trainer), trainer) for arm, r, n, trainer in each]
+    return [missing for missing in found if missing.budgets]
 
 # %% ../nbs/37_tasks.ipynb #93c0f709
 def has_pictures(
@@ -164,7 +171,7 @@ def add_trials(self: Work, replicate: int, per_class: int):
     drawn = ImageSet(pd.read_parquet(folder/"replicate.parquet"), folder)
     refuse_leaks(drawn, e.test)
     for m in self.missing.get((replicate, per_class), []):
-        task = trial_task(e, drawn, m.arm, replicate, per_class, m.budgets, self.tensorboard)
+        task = trial_task(e, drawn, m.arm, replicate, per_class, m.budgets, self.tensorboard, m.trainer)
         task.trial.error_file.unlink(missing_ok=True)
         self.add(task)
 
@@ -181,7 +188,7 @@ def trials(self: Work) -> list: # of Trial
 # %% ../nbs/37_tasks.ipynb #500fa953
 def note_failure(trial: Trial, failed: Failed):
     "Leave the error and its traceback in the place of the records"
-    about = dict(arm=trial.arm, replicate=trial.replicate, per_class=trial.per_class)
+    about = {k: v for k, v in trial.row(None).items() if k in ("arm", "trainer", "replicate", "per_class")}
     about |= dict(budgets=[goal.budget for goal in trial.goals], error=failed.error, traceback=failed.traceback)
     write_atomic(trial.error_file, json.dumps(about, indent=1).encode())
 

@@ -9,7 +9,8 @@ __all__ = ['parts_of', 'components', 'variance', 'variance_figure']
 import numpy as np
 import pandas as pd
 
-from .compare import REFERENCE, accuracies, at, settings
+from .compare import REFERENCE, accuracies, at
+from .comparison import last_settings
 from .data import figure
 from .draws import WIDEST, nested
 from .files import BadSetting, NotFound, joined
@@ -172,7 +173,7 @@ def variance(
 ) -> pd.DataFrame: # arm, part, number, share; sd with its interval; error (standard error now) and doubled (then)
     "Take the uncertainty of arms' differences to the baseline apart, and say what doubling each part would bring"
     trials, predictions, baseline, shared = _found_in(run, predictions, baseline, shared)
-    setting = settings(trials)[-1] if setting is None else setting
+    setting = last_settings(trials)[0] if setting is None else setting
     trials, right = at(trials, setting), _rights_at(predictions, setting)
     if shared is not None: shared = at(shared, {k: v for k, v in setting.items() if k == "per_class"})
     arms = [a for a in accuracies(trials, baseline).columns if a not in (baseline, REFERENCE)]

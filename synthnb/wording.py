@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from fastcore.basics import patch
 
-from .comparison import SETTING, Comparison, as_comparison, at, in_words, settings
+from .comparison import SETTING, Comparison, as_comparison, at, in_words, last_settings
 from .files import joined, plural
 from .stats import too_few
 
@@ -156,8 +156,8 @@ Comparison.verdicts = verdicts
 # %% ../nbs/49c_wording.ipynb #bcc1dac7
 @patch
 def last(self: Comparison) -> Comparison:
-    "Take the rows of the last setting: most pictures, largest budget; of several metrics the first"
-    rows = at(self, settings(self)[-1])
+    "Take the rows of the last setting of each trainer: most pictures, largest budget; of several metrics the first"
+    rows = self.loc[[i for setting in last_settings(self) for i in at(self, setting).index]]
     return rows[rows.metric == rows.metric.iat[0]] if "metric" in rows else rows
 
 # %% ../nbs/49c_wording.ipynb #7b6e279b
@@ -274,19 +274,23 @@ def _not_begun(row, facts):
     began = f"{row.began:.0f} of {row.trainings:.0f} trainings"
     return f"{began} of {_who(row, facts, SETTING)} had begun to learn{budget}{exact}"
 
+def _rising_arms_of(last, facts): # yields a sentence, or none
+    "Say which arms of one setting were still rising"
+    rising = [arm for arm, r in zip(last.arm, last.get("rising", [])) if is_true(r)]
+    if not rising: return
+    trainer = f" with {last.trainer.iat[0]}" if "trainer" in last else ""
+    where = _at_budget(last.iloc[0], facts).replace(" at ", " after ")
+    yield f"still rising{where}{trainer}: {joined(rising)}; a longer training may change what is said of it"
+
 @patch
 def progress(self: Comparison) -> list: # of str
     "Say which trainings had not begun to learn, and which arms were still rising in the last setting"
     facts, plain = as_comparison(self).facts, pd.DataFrame(self)
     if "began" not in plain: return []
     late = plain[plain.began < plain.trainings]
-    said = [_not_begun(row, facts) for _, row in late.iterrows()]
     last = pd.DataFrame(self.last())
-    rising = [arm for arm, r in zip(last.arm, last.get("rising", [])) if is_true(r)]
-    if rising:
-        where = _at_budget(last.iloc[0], facts).replace(" at ", " after ")
-        said.append(f"still rising{where}: {joined(rising)}; a longer training may change what is said of it")
-    return said
+    rising = [said for setting in last_settings(last) for said in _rising_arms_of(at(last, setting), facts)]
+    return [_not_begun(row, facts) for _, row in late.iterrows()] + rising
 
 # %% ../nbs/49c_wording.ipynb #5d2fe706
 def _or_blank(values, show): return ["" if np.isnan(v) else show(v) for v in values]
@@ -311,9 +315,9 @@ def readable(
     said, one = [_said_of(row, facts) for row in c.to_dict("records")], _said_of({}, facts)
     value, change = _headed(one), "difference, points" if one.unit else "difference"
     if "metric" in c: table, value, change = dict(metric=list(map(_headed, said))), "value", "difference"
-    for k in SETTING:
-        head = "real pictures of each class" if k == "per_class" else facts.unit
-        if k in c: table[head] = ["all" if np.isnan(v) else f"{v:,.10g}" for v in c[k]]
+    if "trainer" in c: table["trainer"] = c.trainer
+    for k, head, lacking in (("per_class", "real pictures of each class", "all"), ("budget", facts.unit, "")):
+        if k in c: table[head] = [lacking if np.isnan(v) else f"{v:,.10g}" for v in c[k]]
     interval_name = _interval_name(facts.alpha)
     return pd.DataFrame(table | {
         "arm": c.arm, **_progress_columns(c),

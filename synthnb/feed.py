@@ -147,9 +147,9 @@ def warp(
 ): # float tensor [n, size, size, 3]
     "Crop, shear, zoom and mirror pictures at random, all in one resampling; edges are repeated"
     import tensorflow as tf
-    side = x.shape[1]
+    n, side = tf.shape(x)[0], x.shape[1]
     size = size or side
-    def draw(number, low, high): return tf.random.stateless_uniform([tf.shape(x)[0]], tf.stack([seed, number]), low, high)
+    def draw(number, low, high): return tf.random.stateless_uniform([n], tf.stack([seed, number]), low, high)
     def either(number, most): return draw(number, -most, most)
     mirrored = tf.logical_and(either(3, 1.) < 0, flip)
     zoom_y, zoom_x = 1 + either(1, float(zoom)), 1 + either(2, float(zoom))

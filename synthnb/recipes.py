@@ -7,7 +7,7 @@ __all__ = ['Recipe', 'fit', 'LOOK']
 
 # %% ../nbs/22_recipes.ipynb #4d88a25d
 from collections import deque
-from contextlib import nullcontext
+from contextlib import closing, nullcontext
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -280,18 +280,19 @@ def fit(
     def result():
         return dict(seen=dict(shown.seen), steps=budgets.step, best_step=stopping.best_step, seconds=budgets.seconds,
                     **shown.learnt())
-    for step, (x, y, rows) in enumerate(_batches_of(images, recipe, seed, labels, budgets.last, soft), 1):
-        learner.pace(budgets.used / budgets.last)
-        y = labelled(x, y)
-        logs = learner.step(x, y)
-        shown.add(rows.numpy(), np.asarray(y), logs)
-        if tick: tick(step, logs)
-        budgets.use(step)
-        ended = stopping.ends(step, budgets.used_up())
-        if ended: stopping.finish()
-        for budget in budgets.passed(ended):
-            with nullcontext() if ended else learner.measured():
-                if reached: reached(budget, result())
-        if ended: break
-    learner.close()
+    batches = _batches_of(images, recipe, seed, labels, budgets.last, soft)
+    with closing(learner):
+        for step, (x, y, rows) in enumerate(batches, 1):
+            learner.pace(budgets.used / budgets.last)
+            y = labelled(x, y)
+            logs = learner.step(x, y)
+            shown.add(rows.numpy(), np.asarray(y), logs)
+            if tick: tick(step, logs)
+            budgets.use(step)
+            ended = stopping.ends(step, budgets.used_up())
+            if ended: stopping.finish()
+            for budget in budgets.passed(ended):
+                with nullcontext() if ended else learner.measured():
+                    if reached: reached(budget, result())
+            if ended: break
     return result()

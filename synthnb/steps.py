@@ -7,7 +7,6 @@ __all__ = ['LOSSES', 'PlainSteps', 'accuracy', 'cross_entropy', 'loss_of', 'Aske
 
 # %% ../nbs/22c_steps.ipynb #b22f8348
 from contextlib import contextmanager, nullcontext
-from functools import partial
 
 import numpy as np
 
@@ -88,9 +87,10 @@ def loss_of(
         def divergence(y, p):
             return temperature**2 * losses.kl_divergence(_tempered(y, temperature), _tempered(p, temperature))
         return lambda outputs: divergence
-    unweighted = partial(losses.CategoricalFocalCrossentropy, alpha=1.)
-    one, several = dict(crossentropy=(losses.BinaryCrossentropy, losses.CategoricalCrossentropy),
-                        focal=(losses.BinaryFocalCrossentropy, unweighted))[name]
+    focused = losses.CategoricalFocalCrossentropy(alpha=1., label_smoothing=smoothing)
+    def focal(y, p): return focused(_two_columns(y), _two_columns(p))
+    if name == "focal": return lambda outputs: focal
+    one, several = losses.BinaryCrossentropy, losses.CategoricalCrossentropy
     return lambda outputs: (one if outputs == 1 else several)(label_smoothing=smoothing)
 
 # %% ../nbs/22c_steps.ipynb #818e3b0c

@@ -95,7 +95,7 @@ def as_dict(self: Recipe) -> dict: # JSON-able
     return {name: list(value) if isinstance(value, tuple) else value for name, value in differing.items()}
 
 @patch
-def __repr__(self: Recipe): return f"Recipe({joined(f'{k}={v!r}' for k, v in self.as_dict().items())})"
+def __repr__(self: Recipe): return f"Recipe({joined(f'{name}={getattr(self, name)!r}' for name in self.as_dict())})"
 
 @patch(cls_method=True)
 def from_dict(cls: Recipe,

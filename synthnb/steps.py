@@ -148,4 +148,4 @@ def entropy(
 ) -> float: # mean of the pictures; the least cross-entropy that a network can reach
     "Say how unsure labels are"
     logs = np.log(shares, out=np.zeros(np.shape(shares), float), where=shares > 0)
-    return float(-(shares * logs).sum(1).mean())
+    return float(0. - (shares * logs).sum(1).mean())

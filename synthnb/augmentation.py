@@ -93,7 +93,9 @@ def check_augmentation(
     crop: tuple = None, randaugment: float = None, mixup: float = None, cutmix: float = None, augment: dict = None
 ):
     "Raise `BadSetting` where a strength or a name cannot be followed; see `strong_or`"
-    if crop and not (isinstance(crop, (tuple, list)) and len(crop) == 2 and 0 < crop[0] <= crop[1] <= 1):
+    parts = crop if isinstance(crop, (tuple, list)) else ()
+    numbers = len(parts) == 2 and all(isinstance(part, (int, float)) for part in parts)
+    if crop and not (numbers and 0 < parts[0] <= parts[1] <= 1):
         raise BadSetting(f"crop={crop!r}: give the least and the greatest part of its area that a picture shows, "
                          "such as (0.25, 1)")
     for name, value, most in ("randaugment", randaugment, 2), ("mixup", mixup, 10), ("cutmix", cutmix, 1):

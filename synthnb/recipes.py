@@ -73,9 +73,11 @@ def _check(self: Recipe):
     check_optimization(**self._some(_OPTIMIZATION))
     if self.loss is not None and self.loss not in LOSSES:
         raise BadSetting(f"there is no loss {self.loss!r}; there are {joined(LOSSES)}")
-    if not 0 <= self.smoothing < 1:
+    def number(value): return isinstance(value, (int, float))
+    if not (number(self.smoothing) and 0 <= self.smoothing < 1):
         raise BadSetting(f"smoothing={self.smoothing!r}: give a part of each label, at least 0 and below 1")
-    if not self.temperature > 0: raise BadSetting(f"temperature={self.temperature!r}: give a number above 0")
+    if not (number(self.temperature) and self.temperature > 0):
+        raise BadSetting(f"temperature={self.temperature!r}: give a number above 0")
 
 @patch(as_prop=True)
 def views(self: Recipe) -> dict: # crop, randaugment, mixup, cutmix, augment; None: without
@@ -130,7 +132,7 @@ def _optimization_in_words(recipe):
                 warmup="a warm-up of {:.0%}", momentum="a momentum of {:g}", weight_decay="weight decay {:g}",
                 clip="gradients clipped at {:g}", average="weights averaged with {:g}", loss="{} loss",
                 smoothing="labels smoothed by {:g}", temperature="temperature {:g}")
-    asked = Recipe.as_dict(recipe)
+    asked = recipe.as_dict()
     return [words.format(asked[name]) for name, words in said.items() if name in asked]
 
 @patch

@@ -395,13 +395,14 @@ def tfdata(self: ImageSet,
     labels: list = None, # order of the class numbers; None: this set's own
     rows: bool = False, # give the number of each picture's row in use as a third element
     order = None, # an iterator of batches, each the numbers of its pictures, for as long as it lasts; None: by `plan`
-    memory: int = 2**31 # bytes that the decoded pictures may take; if they need more, they go to disk
+    memory: int = 2**31, # bytes that the decoded pictures may take; if they need more, they go to disk
+    crop: tuple = None # see `warp`
 ): # tf.data.Dataset of float32 [batch, size, size, 3] in 0..1, int64 [batch]
     "Make batches for training or prediction, mixed from all origins"
     kept = self.kept
     paths = [self.root/path for path in kept.path]
     return batches(paths, kept.origin, self.numbers(labels), size, batch, seed, steps, share, shear, zoom, flip,
-                   rows, order, memory)
+                   rows, order, memory, crop)
 
 # %% ../nbs/00_data.ipynb #57d1a81f
 def _refuse_changed(images):

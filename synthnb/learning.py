@@ -59,10 +59,11 @@ LEARNT = ["begun", "one_answer", "loss", "guess", "slope", "slope_low", "slope_h
 def learnt(
     losses: np.ndarray, # [steps]: of all batches so far, cross-entropy
     shares: np.ndarray, # [classes]: part of the pictures of the last steps that each class has
-    last: int = 18 # number of steps that the loss at the end is the mean of
+    last: int = 18, # number of steps that the loss at the end is the mean of
+    own: float = 0. # mean entropy of the labels themselves, which the losses are without; 0 for class numbers
 ) -> dict: # loss, guess, begun, slope, slope_low, slope_high, rising
     "Say how far a training has come"
-    end, guess = np.asarray(losses[-last:], float), guessing_loss(shares)
+    end, guess = np.asarray(losses[-last:], float), guessing_loss(shares) - own
     slope, low, high = slope_of(losses)
     loss = float(end.mean()) if len(end) else np.nan
     return dict(loss=loss, guess=guess, begun=has_begun(end, guess), slope=slope, slope_low=low, slope_high=high,

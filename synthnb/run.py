@@ -60,7 +60,8 @@ class Run:
 # %% ../nbs/40_run.ipynb #8fde6bc8
 @patch
 def __repr__(self: Run):
-    done, layout = sum(path.exists() for *_, path in self.layout.records()), self.layout
+    layout = self.layout
+    done = sum(path.exists() for *_, path in layout.records()) or len(self.trials)
     arms, settings = plural(len(layout.arms), "arm"), plural(len(layout.settings), "setting")
     whole = len(layout.arms) * len(layout.settings) * layout.replicates
     size = f"{arms} × {plural(layout.replicates, 'replicate')} × {settings}"
@@ -96,13 +97,15 @@ def arms(self: Run) -> list: # of str
 # %% ../nbs/40_run.ipynb #f455131d
 @patch(as_prop=True)
 def baseline(self: Run) -> str:
-    "Arm that the others are compared with: `original`, or the first"
+    "Arm that the others are compared with: the one that was named, or `original`, or the first"
+    if self.config.get("baseline"): return self.config["baseline"]
     return "original" if "original" in self.arms else self.arms[0]
 
 # %% ../nbs/40_run.ipynb #d62acf86
 @patch(as_prop=True)
 def planned(self: Run) -> list: # of dicts: arm and, where they vary, per_class and budget
     "All arms in all settings of the design, whether they are done yet or not"
+    if "planned" in self.config: return self.config["planned"]
     varying = dict(per_class=self.layout.numbers, budget=self.layout.budgets)
     varying = {k: v for k, v in varying.items() if len(v) > 1}
     return [dict(zip(("arm", *varying), each)) for each in product(self.arms, *varying.values())]
@@ -130,7 +133,8 @@ def trials(self: Run) -> pd.DataFrame:
     "One row an arm, replicate and setting that is done; `budget` is counted in steps, epochs or seconds, as was asked"
     table = self.folder/"trials.csv"
     if not self._has_records() and table.exists():
-        return pd.read_csv(table).astype(dict(per_class=float))
+        return pd.read_csv(table, dtype=dict(arm=str, trainer=str, per_class=float), keep_default_na=False,
+            na_values=["", "nan"], float_precision="round_trip")
     rows = [record.row for record in self._done()]
     columns = list(dict.fromkeys([*TRIAL_COLUMNS, *(column for row in rows for column in row)]))
     if not self.config.get("patience"): columns = [column for column in columns if column != "best_step"]
@@ -222,7 +226,9 @@ def overlap(self: Run,
     "Measure what draws of real pictures have in common"
     try: manifest = self.manifest
     except NotFound: return None
+    if "shared" in self.config: return pd.DataFrame(self.config["shared"]).astype(dict(per_class=float))
     draws = {r: self.layout.draw(r) for r in range(self.layout.replicates)}
+    draws |= {int(r): draw for r, draw in self.config.get("draws", {}).items()}
     return overlap_of(manifest, draws, self.config.get("real_n"), arm or self.baseline)
 
 # %% ../nbs/40_run.ipynb #107765a0

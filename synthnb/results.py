@@ -112,7 +112,7 @@ def _draws_seen(manifest, baseline):
     own = manifest[(manifest.origin == "real") & manifest.arms.str.split(",").map(lambda arms: baseline in arms)]
     if not len(own): raise NotFound(f"the table train has no real pictures of {baseline!r}, only of "
                                     f"{joined(map(repr, manifest.arms.unique()))}; name its arms as the answers do")
-    pictures = own.source + "/" + own.per_class.astype("str")
+    pictures = own.source + "/" + own.per_class.fillna(-1).astype("str")
     sets = pictures.groupby(own.replicate).agg(frozenset)
     return dict(zip(sets.index.tolist(), pd.factorize(sets)[0].tolist()))
 
@@ -125,12 +125,14 @@ _elsewhere = ("Trainings were done elsewhere. Whether the arms of a replicate sh
 def _configuration(name, answers, trials, baseline, planned, unit):
     "What config.json says of answers"
     held = answers.rows[["path", "label"]].drop_duplicates().sort_values("path")
-    numbers = [None if pd.isna(n) else n for n in sorted(trials.per_class.unique())]
-    budgets = [None if pd.isna(n) else n for n in sorted(trials.budget.unique())]
-    return dict(name=name, labels=answers.labels, arms=[dict(name=arm) for arm in trials.arm.unique()],
-        per_class=numbers, replicates=trials.replicate.nunique(), unit=unit) | {unit: budgets} | dict(
-        test=hashlib.sha256(held.to_csv(index=False).encode()).hexdigest()[:16], test_n=len(held), baseline=baseline,
-        planned=planned, as_published=False)
+    def each(name): return [None if pd.isna(n) else n for n in sorted(trials[name].unique())]
+    about = dict(name=name, labels=answers.labels, arms=[dict(name=arm) for arm in trials.arm.unique()],
+        per_class=each("per_class"), replicates=trials.replicate.nunique(), unit=unit) | {unit: each("budget")}
+    if "trainer" in trials: about["trainers"] = [
+        dict(name=name, arms=list(rows.arm.unique()), budgets=sorted(rows.budget.dropna().unique()))
+        for name, rows in trials.groupby("trainer", sort=False)]
+    return about | dict(test=hashlib.sha256(held.to_csv(index=False).encode()).hexdigest()[:16], test_n=len(held),
+        baseline=baseline, planned=planned, as_published=False)
 
 def _plain_number(value): # for JSON
     return value.item()
@@ -222,8 +224,8 @@ def _with_draws(trials, trained, baseline): # (trials, keys of the configuration
     "Use what is told of draws; a table of training pictures tells more than a column"
     draws, told, shared = {r: r for r in trials.replicate.tolist()}, [], None
     if trained is not None:
-        trials, draws = trials.drop(columns=["draw", "generation"], errors="ignore"), _draws_seen(trained, baseline)
-        if 1 < len(set(draws.values())) < len(draws): trials = trials.assign(draw=trials.replicate.map(draws))
+        trials, seen = trials.drop(columns=["draw", "generation"], errors="ignore"), _draws_seen(trained, baseline)
+        if 1 < len(set(seen.values())) < len(seen): trials = trials.assign(draw=trials.replicate.map(seen))
     if "draw" in trials: trials, shared, told = _by_draw(trials)
     if "draw" in trials: draws = dict(zip(trials.replicate.tolist(), trials.draw.tolist()))
     return trials, dict(draws=draws) | (dict(shared=shared) if shared else {}), told

@@ -12,6 +12,7 @@ from pathlib import Path
 import pandas as pd
 from fastcore.basics import patch
 
+from .compare import REFERENCE
 from .comparison import at, in_words, settings
 from .data import parquet_bytes
 from .files import BadSetting, LeakError, NotFound, joined, plural, write_atomic
@@ -28,6 +29,7 @@ def _baseline_among(arms, asked):
     if asked is not None and asked not in arms:
         raise NotFound(f"there is no arm {asked!r} to compare with, only {joined(map(repr, arms))}")
     found = asked or next((name for name in ("original", "baseline") if name in arms), None)
+    if found == REFERENCE: raise BadSetting(f"the arm {REFERENCE} is for orientation only; call the baseline otherwise")
     if found: return found
     raise BadSetting(f"which arm was trained on real pictures alone? None is called original; the arms are "
                      f"{joined(map(repr, arms))}. Name it: baseline={arms[0]!r}, or --baseline {arms[0]}")
@@ -38,9 +40,9 @@ def _refuse_unpaired(here, baseline):
     base = set(here.replicate[here.arm == baseline])
     for arm, rows in here.groupby("arm", sort=False):
         if base & set(rows.replicate): continue
-        raise BadSetting(f"{arm!r} and {baseline!r} have no replicate in common, so there are no pairs. Trainings of one "
-                         "replicate have one name in all arms; where arms share nothing, number the trainings of each "
-                         "arm from 0")
+        raise BadSetting(f"{arm!r} and {baseline!r} have no replicate in common, so there are no pairs. Trainings of "
+                         "one replicate have one name in all arms; where arms share nothing, number the trainings of "
+                         "each arm from 0")
 
 def _comparisons(trials, baseline, unit): # (dicts of arm and setting, sentences)
     "The comparisons that have a baseline"
@@ -51,6 +53,8 @@ def _comparisons(trials, baseline, unit): # (dicts of arm and setting, sentences
             _refuse_unpaired(here, baseline)
             planned += [dict(arm=arm) | setting for arm in here.arm.unique()]
         else: told.append(f"No verdict at {in_words(setting, unit)}: there is no training of {baseline} there")
+    if (trials.arm == REFERENCE).any():
+        told.append(f"The arm {REFERENCE} is for orientation and gets no verdict; for one, call it otherwise")
     if trials.arm.nunique() == 1: told.append(f"There is no arm beside {baseline}, so nothing is compared")
     return [{k: None if pd.isna(v) else v for k, v in one.items()} for one in planned], told
 
@@ -78,7 +82,8 @@ def _by_draw(trials): # (trials, what draws share; None: not known; sentences)
 def _refuse_leak(trained, held):
     "Raise where a held-out picture was trained on"
     both = sorted(set(trained) & set(held))
-    if both: raise LeakError(f"{plural(len(both), 'picture')} of the table train, such as {both[0]}, are held out too. A "
+    if both:
+        raise LeakError(f"{plural(len(both), 'picture')} of the table train, such as {both[0]}, are held out too. A "
         "network that was trained on what tests it proves nothing: hold other pictures out, and train again. Where two "
         "pictures have the same name only, give the paths of both")
 
@@ -97,11 +102,12 @@ def _trained_on(train, answers): # rows of a run's manifest
     found = _columns_of_train(train, rows)
     names = {c: names_of(train[found[c]], c) for c in ("arm", "replicate", "item", "label") if c in found}
     off = sorted(set(names["replicate"]) ^ set(answers.replicates))
-    if off: raise BadSetting(f"replicate {off[0]} is in one of both tables only, the answers or train; name the same ones")
+    if off:
+        raise BadSetting(f"replicate {off[0]} is in one of both tables only, the answers or train; name the same ones")
     source = names_of(train["source"], "source") if "source" in train else names["item"]
     _refuse_leak({*names["item"], *source}, rows.path.unique())
     per_class = numbers_of(train[found["per_class"]], "per_class") if "per_class" in found else rows.per_class.iat[0]
-    return pd.DataFrame(dict(path=names["item"], label=names.get("label", ""), source=source, part="train",
+    return pd.DataFrame(dict(path=names["item"], label=names.get("label", "not known"), source=source, part="train",
         origin=names_of(train["origin"], "origin") if "origin" in train else "real",
         replicate=names["replicate"].map(answers.replicates).astype(int), per_class=per_class,
         arms=names.get("arm", ",".join(rows.arm.unique()))))
@@ -117,8 +123,8 @@ def _draws_seen(manifest, baseline):
     return dict(zip(sets.index.tolist(), pd.factorize(sets)[0].tolist()))
 
 # %% ../nbs/40a_results.ipynb #bc8a21a0
-_elsewhere = ("Trainings were done elsewhere. Whether the arms of a replicate share real pictures, seed and budget, and "
-    "whether an epoch or a setting was chosen on the held-out pictures, is as whoever trained says",
+_elsewhere = ("Trainings were done elsewhere. Whether the arms of a replicate share real pictures, seed and budget, "
+    "and whether an epoch or a setting was chosen on the held-out pictures, is as whoever trained says",
     "Whether the number of replicates was fixed before any result was seen is not known; where some were added until "
     "the result pleased, p-values are too small")
 
@@ -134,9 +140,7 @@ def _configuration(name, answers, trials, baseline, planned, unit):
     return about | dict(test=hashlib.sha256(held.to_csv(index=False).encode()).hexdigest()[:16], test_n=len(held),
         baseline=baseline, planned=planned, as_published=False)
 
-def _plain_number(value): # for JSON
-    return value.item()
-
+# %% ../nbs/40a_results.ipynb #e30df887
 class Results(Run):
     "Answers of networks that were trained elsewhere, read as a run"
     def __init__(self, 
@@ -153,43 +157,14 @@ class Results(Run):
     predictions = property(lambda self: self._tables["predictions"].copy(deep=False))
     manifest = property(lambda self: self._tables["manifest"].copy(deep=False))
 
+    @property
+    def test(self): raise NotFound(f"the held-out pictures of {self.name} are elsewhere; only answers were read")
+
     def __repr__(self):
         number, held = plural(len(self.trials), "training"), plural(self.config["test_n"], "held-out picture")
         return f"Results of {self.name}: {number} of {plural(len(self.arms), 'arm')}, asked about {held}"
 
-# %% ../nbs/40a_results.ipynb #36c55695
-_written = ["config.json", "trials.csv", "predictions.parquet", "manifest.parquet"]
-
-def _refuse_foreign(folder):
-    "Raise where a folder holds something else than such results"
-    config = folder/"config.json"
-    if folder.exists() and not folder.is_dir(): raise BadSetting(f"{folder} is a file; give a folder with out= (--out)")
-    if config.exists() and "answers" in json.loads(config.read_text()): return
-    there = [name for name in [*_written, "report.html", "study.toml"] if (folder/name).exists()]
-    if there: raise BadSetting(f"{folder} holds {there[0]} already, and not of results; give another folder with out= "
-                               "(--out)")
-
-@patch
-def save(self: Results, folder: Path = None # None: the one that `read_results` was given
-) -> Path: # of the folder
-    "Write a run folder"
-    folder = self.folder if folder is None else Path(folder)
-    _refuse_foreign(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    config = json.dumps(self.config, indent=1, ensure_ascii=False, default=_plain_number)
-    contents = [config.encode(), self.trials.to_csv(index=False).encode(), parquet_bytes(self.predictions, index=False),
-                parquet_bytes(self.manifest, index=False)]
-    for name, content in zip(_written, contents): write_atomic(folder/name, content)
-    return folder
-
-@patch
-def report(self: Results, margin: float = None, baseline: str = None, declared: list = None, metric: list = None
-) -> Path: # of report.html
-    "Write the folder with `report.html`, `comparison.csv` and `comparison.json`; parameters as for `compare`"
-    self.save()
-    return write_report(self, margin, baseline, declared, metric)
-
-# %% ../nbs/40a_results.ipynb #e30df887
+# %% ../nbs/40a_results.ipynb #4e0db3e5
 def _unit_of_budget(columns, asked):
     "What budgets are counted in: as asked, or as the column is called"
     named = str(columns.get("budget", "")).strip().lower()
@@ -198,20 +173,22 @@ def _unit_of_budget(columns, asked):
         raise BadSetting(f"unit={asked!r}: budgets are counted in steps, epochs or seconds")
     return unit if unit in ("steps", "epochs", "seconds") else "steps"
 
+# %% ../nbs/40a_results.ipynb #2fab215c
 def _not_known(answers, trained): # yields sentences
     "What these answers leave open, and what would tell it"
     rows = answers.rows
     if not any(str(c).startswith("p_") for c in rows):
         yield "There are no probabilities, so log-loss, Brier score and calibration are not known"
     if "group" not in rows:
-        yield ("Held-out pictures are taken for unrelated; where some show the same thing (frames of a film, a patient), "
-               "name it in a column group, since intervals are too narrow otherwise")
+        yield ("Held-out pictures are taken for unrelated; where some show the same thing (frames of a film, a "
+               "patient), name it in a column group, since intervals are too narrow otherwise")
     if "begun" not in rows:
-        yield "Whether a training began to learn is judged by its answers alone: one answer to all pictures is no beginning"
+        yield "Whether a training began is judged by its answers alone: one answer to all pictures is no beginning"
     if "draw" not in rows and not trained:
         yield ("Which training pictures replicates have in common is not known; tell it in a column draw (a name, the "
                "same where replicates have the same real pictures) or a table train (arm, replicate, item)")
 
+# %% ../nbs/40a_results.ipynb #eb7ffc3f
 def _manifest_of(answers, trained):
     "Held-out pictures and, where they are known, those to train on, as a run lists them"
     held = answers.rows[["path", "label"]].drop_duplicates("path")
@@ -219,7 +196,7 @@ def _manifest_of(answers, trained):
     every = held if trained is None else pd.concat([held, trained], ignore_index=True)
     return every.assign(kept=True, reason="", sha256="", maker="")
 
-# %% ../nbs/40a_results.ipynb #4e0db3e5
+# %% ../nbs/40a_results.ipynb #537e9c12
 def _with_draws(trials, trained, baseline): # (trials, keys of the configuration, sentences)
     "Use what is told of draws; a table of training pictures tells more than a column"
     draws, told, shared = {r: r for r in trials.replicate.tolist()}, [], None
@@ -230,6 +207,7 @@ def _with_draws(trials, trained, baseline): # (trials, keys of the configuration
     if "draw" in trials: draws = dict(zip(trials.replicate.tolist(), trials.draw.tolist()))
     return trials, dict(draws=draws) | (dict(shared=shared) if shared else {}), told
 
+# %% ../nbs/40a_results.ipynb #443d4d0c
 def _answer_columns(rows):
     "The columns that predictions have"
     return rows.drop(columns=["draw", "generation", "seed", "seconds", "begun"], errors="ignore")
@@ -266,11 +244,47 @@ def read_results(
     trained = None if train is None else _trained_on(load_answers(train)[0], answers)
     config = _configuration(name or Path(source).stem, answers, trials, baseline, planned, unit) | dict(margin=margin)
     trials, more, told = _with_draws(trials, trained, baseline)
-    size = f"{len(raw):,} answers of {plural(len(trials), 'training')} about {plural(config['test_n'], 'held-out picture')}"
+    held = plural(config["test_n"], "held-out picture")
+    size = f"{len(raw):,} answers of {plural(len(trials), 'training')} about {held}"
     config |= more | dict(taken_for=[f"{source}: {size}", *answers.told, *told, *unpaired,
         *_not_known(answers, trained is not None)], answers=dict(source=source, notes=list(_elsewhere)))
     if metric is not None: config["metric"] = [m.name for m in as_metrics(metric)]
-    return Results(_folder_for(table, out), config, trials, _answer_columns(answers.rows), _manifest_of(answers, trained))
+    return Results(_folder_for(table, out), config, trials, _answer_columns(answers.rows),
+        _manifest_of(answers, trained))
+
+# %% ../nbs/40a_results.ipynb #cacfba51
+_written = ["config.json", "trials.csv", "predictions.parquet", "manifest.parquet"]
+
+def _refuse_foreign(folder):
+    "Raise where a folder holds something else than such results"
+    config = folder/"config.json"
+    if folder.exists() and not folder.is_dir(): raise BadSetting(f"{folder} is a file; give a folder with out= (--out)")
+    if config.exists() and "answers" in json.loads(config.read_text()): return
+    there = [name for name in [*_written, "report.html", "study.toml"] if (folder/name).exists()]
+    if there: raise BadSetting(f"{folder} holds {there[0]} already, and not of results; give another folder with out= "
+                               "(--out)")
+
+def _plain_number(value): return value.item() # for JSON
+
+@patch
+def save(self: Results, folder: Path = None # None: the one that `read_results` was given
+) -> Path: # of the folder
+    "Write a run folder"
+    folder = self.folder if folder is None else Path(folder)
+    _refuse_foreign(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    config = json.dumps(self.config, indent=1, ensure_ascii=False, default=_plain_number)
+    contents = [config.encode(), self.trials.to_csv(index=False).encode(), parquet_bytes(self.predictions, index=False),
+                parquet_bytes(self.manifest, index=False)]
+    for name, content in zip(_written, contents): write_atomic(folder/name, content)
+    return folder
+
+@patch
+def report(self: Results, margin: float = None, baseline: str = None, declared: list = None, metric: list = None
+) -> Path: # of report.html
+    "Write the folder with `report.html`, `comparison.csv` and `comparison.json`; parameters as for `compare`"
+    self.save()
+    return write_report(self, margin, baseline, declared, metric)
 
 # %% ../nbs/40a_results.ipynb #e85abd36
 def open_run(
@@ -279,7 +293,8 @@ def open_run(
 ) -> Run:
     "Open a run folder, or read a table of answers"
     path = Path(place)
-    if not path.exists(): raise NotFound(f"there is no {path}; name a run folder, or a table of answers .csv or .parquet")
+    if not path.exists():
+        raise NotFound(f"there is no {path}; name a run folder, or a table of answers .csv or .parquet")
     if path.is_dir() and ((path/"config.json").exists() or not any(map(path.glob, ["*.csv", "*.tsv", "*.parquet"]))):
         odd = sorted(set(given) - {"margin", "baseline", "metric"})
         if odd: raise BadSetting(f"{path} is a run folder, and {joined(odd)} is for tables of answers; leave it out")

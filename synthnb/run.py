@@ -134,7 +134,7 @@ def trials(self: Run) -> pd.DataFrame:
     table = self.folder/"trials.csv"
     if not self._has_records() and table.exists():
         return pd.read_csv(table, dtype=dict(arm=str, trainer=str, per_class=float), keep_default_na=False,
-            na_values=["", "nan"], float_precision="round_trip")
+            na_values=[""], float_precision="round_trip")
     rows = [record.row for record in self._done()]
     columns = list(dict.fromkeys([*TRIAL_COLUMNS, *(column for row in rows for column in row)]))
     if not self.config.get("patience"): columns = [column for column in columns if column != "best_step"]

@@ -108,8 +108,8 @@ def _read_answers_in(folder, pattern):
         if off: raise BadSetting(f"{path.name} and {files[0].name} do not have the same columns: one lacks {off[0]!r}")
     if pattern: tables = [t.assign(**_said_in_name(path, pattern)) for path, t in zip(files, tables)]
     if {"arm", "replicate"} <= set(known_columns(list(tables[0]))): return pd.concat(tables, ignore_index=True)
-    raise BadSetting(f"the {plural(len(files), 'table')} in {folder} do not say of which arm and replicate they are; add "
-                     "the columns, or say how the names do: pattern='{arm}-{replicate}.csv'")
+    raise BadSetting(f"the {plural(len(files), 'table')} in {folder} do not say of which arm and replicate they are; "
+                     "add the columns, or say how the names do: pattern='{arm}-{replicate}.csv'")
 
 # %% ../nbs/40b_tidy.ipynb #447ea9b1
 def load_answers(
@@ -167,7 +167,8 @@ def _setting_of(table, found, name):
     if name == "per_class": column = column.mask(column.astype("str").str.lower() == "all")
     number = numbers_of(column, name)
     off = ~(number > 0) & ~(number.isna() & (name == "per_class"))
-    if off.any(): raise BadSetting(f"row {off.to_numpy().argmax()} has {name} {str(column[off].iat[0])!r}; give a number "
+    if off.any():
+        raise BadSetting(f"row {off.to_numpy().argmax()} has {name} {str(column[off].iat[0])!r}; give a number "
                                    "above zero in every row, and count epochs from 1")
     return number.astype(int) if (number % 1 == 0).all() else number
 
@@ -180,9 +181,9 @@ def _refuse_no_probabilities(p, rows):
     row = int(off.argmax())
     where = f"row {row} (arm {rows.arm.iat[row]!r}, replicate {rows.replicate.iat[row]})"
     if not np.isfinite(p[row]).all():
-        raise BadSetting(f"{where} has a probability that is missing or not finite. A training that diverged counts too: "
-            "give what it answered as a column predicted, without columns of probabilities. Or leave the whole training "
-            "out; its pair is left out then, and named")
+        raise BadSetting(f"{where} has a probability that is missing or not finite. A training that diverged counts "
+            "too: give what it answered as a column predicted, without columns of probabilities. Or leave the whole "
+            "training out; its pair is left out then, and named")
     seems = "give those of all classes, with four decimals or more (sigmoids of several labels are no such thing)"
     if (np.abs(total[off] - 100) < 1).all(): seems = "these are percents: divide them by 100"
     elif (p[off] < 0).any() or (p[off] > 1).any(): seems = "these look like logits: give their softmax"
@@ -237,8 +238,9 @@ def _predicted_in(rows, labels, p, told):
     best, most = np.asarray(labels, object)[p.argmax(1)], p.max(1)
     if "predicted" in rows:
         off = int((rows.predicted.to_numpy(object) != best).sum())
-        if off: told.append(f"The column predicted is not the most probable label in {plural(off, 'answer')}: accuracy counts "
-                            "predicted, log-loss and the like the probabilities")
+        if off:
+            told.append(f"The column predicted is not the most probable label in {plural(off, 'answer')}: accuracy "
+                            "counts predicted, log-loss and the like the probabilities")
         return rows.predicted
     ties = int(((p == most[:, None]).sum(1) > 1).sum())
     if ties: told.append(f"{plural(ties, 'answer')} had several most probable labels; the first of them is taken")
@@ -315,8 +317,9 @@ def _refuse_twice(rows, training, item):
     twice = pd.Index(training * (item.max() + 1) + item).duplicated()
     if twice.any():
         raise BadSetting(f"{_in_row(rows, twice.argmax())}: there is a second answer about "
-            f"{rows.path[twice].iat[0]} ({plural(int(twice.sum()), 'such answer')} in all). Give one for each picture: the mean where it was shown several times. "
-            "Where trainings were measured several times, add a column epoch; where there are several networks, trainer")
+            f"{rows.path[twice].iat[0]} ({plural(int(twice.sum()), 'such answer')} in all). Give one for each picture: "
+            "the mean where it was shown several times. "
+            "Where trainings were measured several times, add a column epoch; with several networks, trainer")
 
 def _refuse_changing(rows, item, what):
     "Raise where a picture has two labels, or two groups"
@@ -342,10 +345,10 @@ def _refuse_other_pictures(rows, item, names):
     other = next(r for r in range(len(each)) if sets[r] != sets[first])
     off = sorted(sets[first] ^ sets[other])
     raise BadSetting(f"replicate {each[first]} was tested on {plural(len(sets[first]), 'picture')} and replicate "
-        f"{each[other]} on {len(sets[other]):,}, and {plural(len(off), 'picture')}, such as {names[off[0]]}, are in one "
-        "of them only. Replicates repeat the training, not the test; their spread would mix both. Test every training "
-        "on the same held-out pictures. In place of the folds of a cross-validation, hold one part out first, and ask "
-        "all networks about it")
+        f"{each[other]} on {len(sets[other]):,}, and {plural(len(off), 'picture')}, such as {names[off[0]]}, are in "
+        "one of them only. Replicates repeat the training, not the test; their spread would mix both. Test every "
+        "training on the same held-out pictures. In place of the folds of a cross-validation, hold one part out first, "
+        "and ask all networks about it")
 
 def check_answers(
     rows: pd.DataFrame # of `Answers`
@@ -373,7 +376,8 @@ def _constant(rows, training, name):
     found = rows.groupby(training, sort=False)[name]
     off = found.nunique(dropna=False) > 1
     if not off.any(): return found.first().to_numpy()
-    raise BadSetting(f"{_in_row(rows, (training == off.idxmax()).argmax())}: the answers have several values of {name}, "
+    where = _in_row(rows, (training == off.idxmax()).argmax())
+    raise BadSetting(f"{where}: the answers have several values of {name}, "
                      "which is one for a whole training; correct it, or rename the column")
 
 def _kinds_of_answer(rows, training):

@@ -196,7 +196,7 @@ def _by_metric(table, known, seen, metric):
     values, by_picture = measured(table, seen, metric)
     return values, replace(known, right=by_picture)
 
-def _checked(trials, predictions, baseline, shared=None): # yields setting, its trials, what is known of them
+def _in_settings(trials, predictions, baseline, shared=None): # yields setting, its trials, what is known of them
     "Go through the settings that have the baseline; each is checked once, for all metrics"
     began = baseline in set(trials.get("arm", ()))
     for setting in settings(trials):
@@ -286,7 +286,7 @@ def _noted(compared, predictions, varying, **known):
 # %% ../nbs/43_compare.ipynb #b7c1e0d3
 def _compare_by(metrics, trials, predictions, baseline, shared=None, level=.95):
     "Compare all arms in all settings by each metric; here more is better for all of them"
-    found, checked = [], list(_checked(trials, predictions, baseline, shared))
+    found, checked = [], list(_in_settings(trials, predictions, baseline, shared))
     for metric in metrics:
         other = None if metric == METRICS["accuracy"] else metric
         named = dict(metric=metric.name) if len(metrics) > 1 else {}

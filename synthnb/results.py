@@ -70,6 +70,8 @@ def _by_draw(trials): # (trials, what draws share; None: not known; sentences)
     for replicate in own.replicate[own.replicate.duplicated()]:
         raise BadSetting(f"replicate {replicate} has several draws; all trainings of a replicate have the same, "
                          "since their difference is a pair")
+    for replicate in own.replicate[own.draw.isna()]:
+        raise BadSetting(f"replicate {replicate} has no draw, and others have; give each its own, or leave it out")
     several, kept = own.draw.nunique(), trials.assign(draw=pd.factorize(trials.draw)[0])
     if "generation" in kept:
         kept["generation"] = kept.groupby(["draw", "generation"], sort=False, dropna=False).ngroup()
@@ -87,6 +89,7 @@ def _refuse_leak(trained, held):
         "network that was trained on what tests it proves nothing: hold other pictures out, and train again. Where two "
         "pictures have the same name only, give the paths of both")
 
+# %% ../nbs/40a_results.ipynb #aa595ae6
 def _columns_of_train(train, rows):
     "What each column of the table train stands for; raises where one lacks"
     found = known_columns(list(train))
@@ -96,7 +99,7 @@ def _columns_of_train(train, rows):
     raise BadSetting(f"the table train has no column {lacking[0]!r}, only {joined(train)}; its columns are replicate, "
                      "item and, where they differ by it, arm, per_class and origin (real, or any word for made ones)")
 
-def _trained_on(train, answers): # rows of a run's manifest
+def _training_pictures(train, answers): # rows of a run's manifest
     "Training pictures, from a table of them"
     rows = answers.rows
     found = _columns_of_train(train, rows)
@@ -241,7 +244,7 @@ def read_results(
     trials = trials_of(answers.rows)
     baseline = _baseline_among(list(trials.arm.unique()), baseline)
     planned, unpaired = _comparisons(trials, baseline, unit)
-    trained = None if train is None else _trained_on(load_answers(train)[0], answers)
+    trained = None if train is None else _training_pictures(load_answers(train)[0], answers)
     config = _configuration(name or Path(source).stem, answers, trials, baseline, planned, unit) | dict(margin=margin)
     trials, more, told = _with_draws(trials, trained, baseline)
     held = plural(config["test_n"], "held-out picture")
@@ -253,14 +256,15 @@ def read_results(
         _manifest_of(answers, trained))
 
 # %% ../nbs/40a_results.ipynb #cacfba51
-_written = ["config.json", "trials.csv", "predictions.parquet", "manifest.parquet"]
+_run_files = ["config.json", "trials.csv", "predictions.parquet", "manifest.parquet"]
 
 def _refuse_foreign(folder):
     "Raise where a folder holds something else than such results"
-    config = folder/"config.json"
     if folder.exists() and not folder.is_dir(): raise BadSetting(f"{folder} is a file; give a folder with out= (--out)")
-    if config.exists() and "answers" in json.loads(config.read_text()): return
-    there = [name for name in [*_written, "report.html", "study.toml"] if (folder/name).exists()]
+    try: ours = "answers" in json.loads((folder/"config.json").read_text())
+    except (OSError, ValueError): ours = False
+    if ours: return
+    there = [name for name in [*_run_files, "report.html", "study.toml"] if (folder/name).exists()]
     if there: raise BadSetting(f"{folder} holds {there[0]} already, and not of results; give another folder with out= "
                                "(--out)")
 
@@ -276,7 +280,7 @@ def save(self: Results, folder: Path = None # None: the one that `read_results` 
     config = json.dumps(self.config, indent=1, ensure_ascii=False, default=_plain_number)
     contents = [config.encode(), self.trials.to_csv(index=False).encode(), parquet_bytes(self.predictions, index=False),
                 parquet_bytes(self.manifest, index=False)]
-    for name, content in zip(_written, contents): write_atomic(folder/name, content)
+    for name, content in zip(_run_files, contents): write_atomic(folder/name, content)
     return folder
 
 @patch

@@ -36,6 +36,7 @@ def _only(found, name):
     raise BadSetting(f"the columns {joined(map(repr, found), between=' and ')} may both be the {name}; "
                      f"say which one is: columns={{{name!r}: {found[0]!r}}}")
 
+# %% ../nbs/40b_tidy.ipynb #b2e7db6d
 def known_columns(
     columns: list, # names of a table's columns
     given: dict = {} # what is said of some: {name: column}
@@ -70,6 +71,7 @@ def _head_of(path):
     sep = max(",;\t", key=line.count)
     return next(csv.reader([line], delimiter=sep), []), sep
 
+# %% ../nbs/40b_tidy.ipynb #ef6fdba7
 def _read_text(path):
     "Read names as they are written, and probabilities as numbers"
     columns, sep = _head_of(path)
@@ -78,6 +80,7 @@ def _read_text(path):
     return pd.read_csv(path, sep=sep, decimal="," if sep == ";" else ".", dtype=dict.fromkeys(named, str),
         keep_default_na=False, na_values=missing, encoding="utf-8-sig", float_precision="round_trip", low_memory=False)
 
+# %% ../nbs/40b_tidy.ipynb #eb3cbbd9
 def _read_answers(path):
     "Read one table"
     if not path.is_file(): raise NotFound(f"there is no file {path}; name the table of answers, .csv or .parquet")
@@ -89,7 +92,7 @@ def _read_answers(path):
                          ) from None
     raise BadSetting(f"{path} is neither .csv, .tsv nor .parquet; write the answers as one of them")
 
-# %% ../nbs/40b_tidy.ipynb #ef6fdba7
+# %% ../nbs/40b_tidy.ipynb #78cf4300
 def _said_in_name(path, pattern):
     "What a file's name says of the training: {column: value}"
     parts = re.split(r"\{(\w+)\}", pattern)
@@ -98,6 +101,7 @@ def _said_in_name(path, pattern):
     raise BadSetting(f"the name {path.name} does not fit the pattern {pattern!r}; move the file away, or give another "
                      "pattern")
 
+# %% ../nbs/40b_tidy.ipynb #8a49d484
 def _read_answers_in(folder, pattern):
     "Read a folder with a table a training"
     files = sorted(p for p in folder.iterdir() if re.search(r"\.(csv|tsv|parquet)(\.gz)?$", p.name))
@@ -147,7 +151,7 @@ def names_of(
     if tensors: raise BadSetting(f"the {what} {tensors[0]} is a tensor in words; write its value, {what}.item()")
     return pd.Series(pd.array(names, dtype="str").take(number), column.index)
 
-# %% ../nbs/40b_tidy.ipynb #ea2e52cb
+# %% ../nbs/40b_tidy.ipynb #5e838c97
 def numbers_of(
     column: pd.Series, # of any type
     what: str # that it holds, for messages
@@ -160,6 +164,7 @@ def numbers_of(
     if not off.any(): return found
     raise BadSetting(f"row {off.to_numpy().argmax()} has {what} {str(column[off].iat[0])!r}, which is no number")
 
+# %% ../nbs/40b_tidy.ipynb #93662501
 def _setting_of(table, found, name):
     "The numbers of a setting; NaN where it is not known"
     if name not in found: return np.nan
@@ -246,6 +251,7 @@ def _predicted_in(rows, labels, p, told):
     if ties: told.append(f"{plural(ties, 'answer')} had several most probable labels; the first of them is taken")
     return pd.Series(pd.array(best, dtype="str"), rows.index)
 
+# %% ../nbs/40b_tidy.ipynb #d33a688e
 def _replicate_numbers(names, told): # {name: number}
     "Numbers of the replicates: their own, or in the order of the table"
     each = list(dict.fromkeys(names))
@@ -255,6 +261,14 @@ def _replicate_numbers(names, told): # {name: number}
     return {name: i for i, name in enumerate(each)}
 
 # %% ../nbs/40b_tidy.ipynb #74031912
+def _taken_for_what(table, found, graded):
+    "Sentences on what columns were taken for, and which are not used"
+    renamed = [f"{column} is {name}" for name, column in found.items() if column != name]
+    said = [f"Columns by another name: {joined(renamed)}"] if renamed else []
+    unused = [c for c in table if c not in {*found.values(), *graded.values()} and not str(c).startswith("Unnamed")]
+    return said + ([f"Columns that are not used: {joined(unused, most=8)}"] if unused else [])
+
+# %% ../nbs/40b_tidy.ipynb #44c49522
 _of_training = ["draw", "generation", "seed", "seconds", "begun"] # the same in all answers of a training
 
 @dataclass
@@ -275,18 +289,12 @@ class Answers:
         graded = {k: c for k, c in probability_columns(table).items() if c not in found.values()}
         _check_columns(table, found, graded)
         named = [c for c in ("arm", "replicate", "item", "label", "predicted", "trainer") if c in found]
-        rows, told = pd.DataFrame({c: names_of(table[found[c]], c) for c in named}), _taken(table, found, graded)
+        rows = pd.DataFrame({c: names_of(table[found[c]], c) for c in named})
+        told = _taken_for_what(table, found, graded)
         labels, p = _probabilities_in(table, graded, rows, told)
         numbers = _replicate_numbers(rows.replicate.unique(), told)
         rows = rows.assign(predicted=_predicted_in(rows, labels, p, told), replicate=rows.replicate.map(numbers))
         return cls(_in_shape(table, found, rows, labels, p), labels, numbers, told)
-
-def _taken(table, found, graded):
-    "Sentences on what columns were taken for, and which are not used"
-    renamed = [f"{column} is {name}" for name, column in found.items() if column != name]
-    said = [f"Columns by another name: {joined(renamed)}"] if renamed else []
-    unused = [c for c in table if c not in {*found.values(), *graded.values()} and not str(c).startswith("Unnamed")]
-    return said + ([f"Columns that are not used: {joined(unused, most=8)}"] if unused else [])
 
 def _in_shape(table, found, rows, labels, p):
     "The columns of predictions, in their order"
@@ -312,7 +320,8 @@ def _in_row(rows, row):
     more = [f"{c} {found[c]}" for c in SETTING if c in rows and pd.notna(found[c])]
     return joined([f"arm {found.arm!r}", f"replicate {found.replicate}", *more])
 
-def _refuse_twice(rows, training, item):
+# %% ../nbs/40b_tidy.ipynb #8642ab76
+def _refuse_second_answers(rows, training, item):
     "Raise where a training has two answers about one picture"
     twice = pd.Index(training * (item.max() + 1) + item).duplicated()
     if twice.any():
@@ -358,7 +367,7 @@ def check_answers(
     if len(names) == len(rows) and training.any():
         raise BadSetting(f"no two answers are about one picture: {joined(names, most=3)} seem to number the rows; name "
                          "the picture, the same in every training")
-    _refuse_twice(rows, training, item)
+    _refuse_second_answers(rows, training, item)
     for what in ("label", "group"):
         if what in rows: _refuse_changing(rows, item, what)
     _refuse_other_pictures(rows, item, names)

@@ -239,7 +239,11 @@ def _check_columns(table, found, graded):
 # %% ../nbs/40b_tidy.ipynb #8397e43a
 def _predicted_in(rows, labels, p, told):
     "What each picture was taken for: as given, or the most probable label"
-    if p is None: return rows.predicted
+    if p is None:
+        odd = rows.predicted[~rows.predicted.isin(rows.label.unique())]
+        if len(odd): told.append(f"{plural(len(odd), 'answer names', 'answers name')} what no held-out picture is, "
+                             f"{odd.iat[0]!r} the first")
+        return rows.predicted
     best, most = np.asarray(labels, object)[p.argmax(1)], p.max(1)
     if "predicted" in rows:
         off = int((rows.predicted.to_numpy(object) != best).sum())

@@ -20,6 +20,7 @@ from .options import add_options_of, named_value, number_or_balance, reader, sty
 from .planning import plan
 from .records import listed
 from .report import published, report
+from .results import open_run, read_results
 from .run import Run
 from .stats import FEWEST
 from .study import GENERATORS, check_out, named_generators, study
@@ -110,11 +111,14 @@ def _bench_options(parser):
 # %% ../nbs/51_app.ipynb #8b14834a
 def _plan_options(parser):
     parser.add_argument("folder", metavar="RUN", help="the folder of a run of three replicates or more")
-    add_options_of(parser, plan, "effect", "margin", "replicates", "held_out")
+    add_options_of(parser, plan, "effect", "margin", "replicates", "held_out", "baseline")
 
 def _report_options(parser):
-    parser.add_argument("folder", metavar="RUN", help="the folder of a run, finished or not")
+    parser.add_argument("folder", metavar="RUN",
+        help="the folder of a run, finished or not; or a table of answers of networks that were trained elsewhere, "
+             ".csv or .parquet, with the columns arm, replicate, item, label and p_LABEL or predicted")
     add_options_of(parser, report, "margin", "baseline")
+    add_options_of(parser, read_results, "metric", "out", "train", "unit", "pattern")
 
 def _meta_options(parser):
     parser.add_argument("folders", nargs="+", metavar="RUN", help="the folders of runs, each on another data set")
@@ -345,13 +349,17 @@ def _say(message, *_, **__): print(f"synthnb: {message}", file=sys.stderr)
 # %% ../nbs/51_app.ipynb #11eb0972
 def _plan(folder, **given):
     "Print what designs for the next run could find"
-    table = plan(Run.open(folder), **given)
+    table = plan(open_run(folder, **{k: v for k, v in given.items() if k == "baseline"}), **given)
     effect, margin, comparisons = (table.attrs[name] for name in ("effect", "margin", "comparisons"))
     to_find = f"a difference of {100 * effect:g} points" if margin is None else f"none within ±{100 * margin:g} points"
     print(f"Chance to find {to_find}, corrected for {plural(comparisons, 'comparison')}; its range is "
           "what this run leaves open", "", table.round(2).to_string(index=False), sep="\n")
 
-def _report(folder, **given): _print_comparison(Run.open(folder), **given)
+def _report(folder, **given):
+    "Print what a run, or a table of answers, says"
+    run = open_run(folder, **given)
+    if "answers" in run.config: print(*run.config["taken_for"], sep="\n")
+    _print_comparison(run, **{k: given[k] for k in ("margin", "baseline", "metric") if k in given})
 
 def _meta(folders, **given):
     "Print what runs on several data sets say together"

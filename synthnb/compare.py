@@ -196,15 +196,21 @@ def _by_metric(table, known, seen, metric):
     values, by_picture = measured(table, seen, metric)
     return values, replace(known, right=by_picture)
 
-def _compare_all(trials, predictions, baseline, shared=None, level=.95, metric=None):
-    "Compare all arms in all settings that have the baseline; by accuracy, or by another metric"
-    found, began = [], baseline in set(trials.get("arm", ()))
+def _in_settings(trials, predictions, baseline, shared=None): # yields setting, its trials, what is known of them
+    "Go through the settings that have the baseline; each is checked once, for all metrics"
+    began = baseline in set(trials.get("arm", ()))
     for setting in settings(trials):
         part = at(trials, setting)
         if setting and began and baseline not in set(part.arm): continue
         seen = None if predictions is None else at(predictions, setting)
-        table, known = accuracies(part, baseline), _known_of(part, seen, setting, shared)
-        if metric is not None: table, known = _by_metric(table, known, seen, metric)
+        yield setting, part, accuracies(part, baseline), _known_of(part, seen, setting, shared)
+
+def _compare_all(checked, baseline, level=.95, metric=None, predictions=None):
+    "Compare all arms in all settings; by accuracy, or by another metric of predictions"
+    found = []
+    for setting, part, table, known in checked:
+        if metric is not None:
+            table, known = _by_metric(table, known, None if predictions is None else at(predictions, setting), metric)
         here = {c: part[c].iat[0] for c in SETTING if c in part}
         rows = [_compare_arm(table, known, baseline, arm, here, level) for arm in table]
         if known.levels is not None:
@@ -280,11 +286,11 @@ def _noted(compared, predictions, varying, **known):
 # %% ../nbs/43_compare.ipynb #b7c1e0d3
 def _compare_by(metrics, trials, predictions, baseline, shared=None, level=.95):
     "Compare all arms in all settings by each metric; here more is better for all of them"
-    found = []
+    found, checked = [], list(_in_settings(trials, predictions, baseline, shared))
     for metric in metrics:
         other = None if metric == METRICS["accuracy"] else metric
         named = dict(metric=metric.name) if len(metrics) > 1 else {}
-        for each in _compare_all(trials, predictions, baseline, shared, level, other):
+        for each in _compare_all(checked, baseline, level, other, predictions):
             each.row = named | each.row
             found.append(each)
     return found

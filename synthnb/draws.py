@@ -55,7 +55,8 @@ WIDEST = .9 # with more than this in common, draws say nothing of other pictures
 def _population_at(row, widened):
     n = "" if pd.isna(row.per_class) else f" of {row.per_class:.0f} of each class"
     if widened: return f"real pictures such as these {row.pool:,.0f}, in draws{n}"
-    if row.overlap > 1 - 1e-6: return f"these {plural(round(row.pictures), 'training picture')}"
+    if row.overlap > 1 - 1e-6:
+        return f"these {plural(round(row.pictures), 'training picture')}" if row.pictures else "these training pictures"
     kind = "training" if row.overlap >= ALIKE else "real"
     return f"draws{n} from these {plural(int(row.pool), kind + ' picture')}"
 

@@ -17,6 +17,7 @@ from .comparison import last_settings
 from .data import figure
 from .files import BadSetting, NotFound, joined, plural
 from .figures import tag
+from .results import open_run
 from .run import Run
 from .stats import check_margin, holm, verdict
 
@@ -88,7 +89,7 @@ def pooled(
 # %% ../nbs/49a_meta.ipynb #1e89d117
 def _compared_run(run, margin):
     "The comparison of a run, a folder, a pair of tables, or what is one already"
-    if isinstance(run, (str, Path)): run = Run.open(run)
+    if isinstance(run, (str, Path)): run = open_run(run)
     if isinstance(run, Run): return run.compare(margin=margin)
     if isinstance(run, tuple): return compare(*run, **({} if margin is None else dict(margin=margin)))
     if isinstance(run, pd.DataFrame): return as_comparison(run)
@@ -99,7 +100,7 @@ def _by_name(runs):
     if isinstance(runs, dict): return dict(runs)
     if isinstance(runs, (str, Path, pd.DataFrame, Run, tuple)):
         raise BadSetting("give a list of runs, or a dict by name")
-    opened = [Run.open(run) if isinstance(run, (str, Path)) else run for run in runs]
+    opened = [open_run(run) if isinstance(run, (str, Path)) else run for run in runs]
     if not all(isinstance(run, Run) for run in opened):
         raise BadSetting("a list holds runs or their folders; give comparisons by name: dict(pets=…, birds=…)")
     names = [run.name for run in opened]

@@ -120,9 +120,10 @@ def _rare_failures(run, share=.1): # yields one sentence, or none
 
 def _notes(run, trials, comparison): # yields sentences
     "What the verdicts rest on"
-    config, left_out = run.config, comparison.left_out
+    config, left_out, elsewhere = run.config, comparison.left_out, run.config.get("answers")
     yield f"{comparison.scope()}."
-    yield _about_trials(run, trials)
+    if elsewhere: yield from (f"{note}." for note in elsewhere["notes"])
+    else: yield _about_trials(run, trials)
     yield from _about_chance(run, comparison)
     yield from _about_growth(config)
     if left_out:
@@ -131,8 +132,8 @@ def _notes(run, trials, comparison): # yields sentences
     reach = comparison.reach()
     if reach: yield reach + "."
     yield from _rare_failures(run)
-    yield from _undone(run, trials)
-    if REFERENCE not in set(trials.arm): yield _try_features
+    if not elsewhere: yield from _undone(run, trials)
+    if REFERENCE not in set(trials.arm) and not elsewhere: yield _try_features
 
 # %% ../nbs/46_report.ipynb #b881b4a2
 def published(
@@ -229,6 +230,7 @@ def _comparison_figures(trials, comparison, predictions, metrics): # yields HTML
 # %% ../nbs/46_report.ipynb #8948650b
 def _worth_a_curve(trials, comparison): # yields budget, per_class, share
     yield from (k for k in ("per_class", "budget") if k in settings(comparison)[0])
+    if "seen_real" not in trials: return
     lines, _ = curves(trials, comparison, "share")
     if any(len(points) > 2 for points in lines.values()): yield "share"
 
@@ -308,7 +310,8 @@ def _about_features(run): # yields HTML
 def _about_data(run): # yields HTML
     "What the data were taken for, and how many pictures each class has"
     for sentence in run.config.get("taken_for", ()): yield _paragraph(f"{redact(sentence)}.")
-    real = run.manifest[(run.manifest.origin == "real") & run.manifest.kept].drop_duplicates(["part", "sha256"])
+    real = run.manifest[(run.manifest.origin == "real") & run.manifest.kept]
+    real = real.assign(content=real.sha256.where(real.sha256 != "", real.source)).drop_duplicates(["part", "content"])
     names = dict(train="to train on, in all replicates", validation="to stop by", test="held out")
     parts = [part for part in names if part in set(real.part)]
     table = pd.crosstab(real.label, real.part)[parts].rename(columns=names)
@@ -316,7 +319,8 @@ def _about_data(run): # yields HTML
 
 def _about_confusions(run, trials): # yields HTML
     setting = settings(of_trainer(trials))[-1]
-    here = f" Here and in the next section: {in_words(setting, run.unit)}." if setting else ""
+    where = "Here" if "answers" in run.config else "Here and in the next section"
+    here = f" {where}: {in_words(setting, run.unit)}." if setting else ""
     yield _paragraph("Rows are the true labels, in percent, summed over replicates." + here)
     yield _inside(confusion_figure(run), "Confusion matrix of each arm")
 
@@ -327,20 +331,26 @@ def _insight_sections(run, trials): # yields sections
     "What is taken for what, what the networks see, and pictures"
     yield _section("The pictures of each class", _where_possible(_about_data, run))
     yield _section("What is taken for what", _where_possible(_about_confusions, run, trials))
+    if "answers" in run.config: return
     yield _section("What the networks see in the test pictures", _where_possible(_about_features, run))
     yield _section("Training pictures by origin", _where_possible(_about_pictures, run))
 
 # %% ../nbs/46_report.ipynb #f589f48e
 def _again(run):
     "How to do it again: the file, or else the configuration"
-    if run.study:
+    if "answers" in run.config:
+        yield _paragraph(f"The trainings were done elsewhere, and how is not known here. Their answers, read from "
+            f"{run.config['answers']['source']}, are in predictions.parquet beside this page. This makes it anew:")
+        yield _preformatted(f"synthnb report {run.out.name}")
+    elif run.study:
         yield _paragraph("Save this as study.toml. Where its data is a folder, give the path on your machine:")
         yield _preformatted(redact(run.study)) + _paragraph("Then run it:") + _preformatted("synthnb run study.toml")
     else:
         yield _paragraph("This run has no study.toml, the file from which `synthnb run` repeats a study. To do it "
             "again, make an Experiment in Python with the arms, settings and seed of the configuration below.")
     config = json.dumps(redact(run.config), indent=1, ensure_ascii=False, default=str)
-    summary = "<summary>The whole configuration, with versions and seed</summary>"
+    more = "" if "answers" in run.config else ", with versions and seed"
+    summary = f"<summary>The whole configuration{more}</summary>"
     yield f"<details>{summary}{_preformatted(config)}</details>"
 
 # %% ../nbs/46_report.ipynb #63d5fc15
@@ -351,12 +361,12 @@ def _whole_numbers(table):
 
 def _record_sections(run, trials): # yields sections
     "What was done, trial by trial, and how to do it again"
-    yield _section("What entered the training steps", _html_table(entered(trials)))
+    if "seen_real" in trials: yield _section("What entered the training steps", _html_table(entered(trials)))
     failures = run.failures.drop(columns="traceback")
     if len(failures):
         safe = failures.map(lambda value: redact(value) if isinstance(value, str) else value)
         yield _section("Trials that failed", _html_table(safe))
-    yield _section("All trials", _html_table(_whole_numbers(trials), 4))
+    yield _section("All trials", _html_table(_whole_numbers(trials.dropna(axis=1, how="all")), 4))
     yield _section("How to do it again", *_again(run))
 
 # %% ../nbs/46_report.ipynb #be651040

@@ -59,7 +59,8 @@ class Run:
 # %% ../nbs/40_run.ipynb #8fde6bc8
 @patch
 def __repr__(self: Run):
-    done, layout = sum(path.exists() for *_, path in self.layout.records()), self.layout
+    layout = self.layout
+    done = sum(path.exists() for *_, path in layout.records()) or len(self.trials)
     arms, settings = plural(len(layout.arms), "arm"), plural(len(layout.settings), "setting")
     whole = len(list(layout.records()))
     size = f"{arms} × {plural(layout.replicates, 'replicate')} × {settings}"
@@ -95,13 +96,15 @@ def arms(self: Run) -> list: # of str
 # %% ../nbs/40_run.ipynb #f455131d
 @patch(as_prop=True)
 def baseline(self: Run) -> str:
-    "Arm that the others are compared with: `original`, or the first"
+    "Arm that the others are compared with: the one that was named, or `original`, or the first"
+    if self.config.get("baseline"): return self.config["baseline"]
     return "original" if "original" in self.arms else self.arms[0]
 
 # %% ../nbs/40_run.ipynb #d62acf86
 @patch(as_prop=True)
 def planned(self: Run) -> list: # of dicts: arm and, where they vary, per_class, budget and trainer
     "All arms in all settings of the design, whether they are done yet or not"
+    if "planned" in self.config: return self.config["planned"]
     layout, names = self.layout, ("per_class", "budget", "trainer")
     each = [dict(arm=arm, **dict(zip(names, s))) for s in layout.settings for arm in layout.arms_of(s[-1])]
     varying = [name for name in names if len({one[name] for one in each}) > 1]
@@ -130,7 +133,8 @@ def trials(self: Run) -> pd.DataFrame:
     "One row an arm, replicate and setting that is done; `budget` is counted in steps, epochs or seconds, as was asked"
     table = self.folder/"trials.csv"
     if not self._has_records() and table.exists():
-        return pd.read_csv(table).astype(dict(per_class=float))
+        return pd.read_csv(table, dtype=dict(arm=str, trainer=str, per_class=float), keep_default_na=False,
+            na_values=[""], float_precision="round_trip")
     rows = [record.row for record in self._done()]
     columns = list(dict.fromkeys([*TRIAL_COLUMNS, *(column for row in rows for column in row)]))
     if "trainer" in columns: columns = ["arm", "trainer", *(c for c in columns if c not in ("arm", "trainer"))]
@@ -224,7 +228,9 @@ def overlap(self: Run,
     "Measure what draws of real pictures have in common"
     try: manifest = self.manifest
     except NotFound: return None
+    if "shared" in self.config: return pd.DataFrame(self.config["shared"]).astype(dict(per_class=float))
     draws = {r: self.layout.draw(r) for r in range(self.layout.replicates)}
+    draws |= {int(r): draw for r, draw in self.config.get("draws", {}).items()}
     return overlap_of(manifest, draws, self.config.get("real_n"), arm or self.baseline)
 
 # %% ../nbs/40_run.ipynb #107765a0

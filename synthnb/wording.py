@@ -172,7 +172,9 @@ def _what_to_do(facts):
 def scope(self: Comparison) -> str:
     "Say which training pictures the verdicts are about"
     facts = as_comparison(self).facts
-    if not facts.population: return "Which training pictures the replicates have in common is not known"
+    if not facts.population:
+        return ("Which training pictures the replicates have in common is not known; where they are the same ones, "
+                "verdicts are for these only")
     each = f"; a pair is the mean of {facts.repeats} replicates of one draw" if facts.repeats > 1 else ""
     wide = ", and intervals are widened for it" if facts.repeats > 1 and 0 < facts.overlap <= .9 else ""
     shared = f" Draws have {_percent(facts.overlap)} % of them in common{wide}{each}." if facts.overlap < 1 else ""

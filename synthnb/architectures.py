@@ -259,13 +259,22 @@ _OWN = dict(
                                      "Tan and Le, 2019", "at hand"))
 
 # %% ../nbs/20a_architectures.ipynb #0cf38e5f
-_KERAS_SOURCES = dict(
-    convnext="Liu et al., 2022", densenet="Huang et al., 2017", efficientnet="Tan and Le, 2019",
-    efficientnet_v2="Tan and Le, 2021", inception_resnet_v2="Szegedy et al., 2017", inception_v3="Szegedy et al., 2016",
-    mobilenet="Howard et al., 2017", mobilenet_v2="Sandler et al., 2018", mobilenet_v3="Howard et al., 2019",
-    nasnet="Zoph et al., 2018", resnet="He et al., 2016", resnet_v2="He et al., 2016",
-    vgg16="Simonyan and Zisserman, 2015", vgg19="Simonyan and Zisserman, 2015", xception="Chollet, 2017")
+_KERAS_FAMILIES = dict(
+    convnext="convolutions in the manner of transformers (Liu et al., 2022)",
+    densenet="layers that see all before them (Huang et al., 2017)",
+    efficientnet="depth, width and size scaled together (Tan and Le, 2019)",
+    efficientnet_v2="EfficientNet made faster to train (Tan and Le, 2021)",
+    inception_resnet_v2="parallel paths with residuals (Szegedy et al., 2017)",
+    inception_v3="parallel paths of factored convolutions (Szegedy et al., 2016)",
+    mobilenet="separable convolutions, for phones (Howard et al., 2017)",
+    mobilenet_v2="inverted residual blocks, for phones (Sandler et al., 2018)",
+    mobilenet_v3="MobileNet found by search (Howard et al., 2019)",
+    nasnet="cells found by search (Zoph et al., 2018)", resnet="residual blocks (He et al., 2016)",
+    resnet_v2="residual blocks, normalized first (He et al., 2016)",
+    vgg16="16 plain layers (Simonyan and Zisserman, 2015)", vgg19="19 plain layers (Simonyan and Zisserman, 2015)",
+    xception="separable convolutions with residuals (Chollet, 2017)")
 
+# %% ../nbs/20a_architectures.ipynb #52eb0f22
 def _keras_names():
     import keras
     return [f"keras:{name}" for name in dir(keras.applications) if name[0].isupper()]
@@ -278,8 +287,8 @@ def _architecture(name):
     if name in known:
         short = name.removeprefix("keras:")
         family = getattr(keras.applications, short).__module__.rsplit(".", 1)[-1]
-        return _Architecture(partial(_application, short), _application, "of keras.applications",
-                             _KERAS_SOURCES.get(family, "see keras.io"), "a file, or by download")
+        what, source = _KERAS_FAMILIES.get(family, "of keras.applications (see keras.io)").rstrip(")").split(" (")
+        return _Architecture(partial(_application, short), _application, what, source, "a file, or by download")
     near = get_close_matches(str(name), [*_OWN, *known], 3, .5) or ["keras:MobileNetV3Small"]
     raise NotFound(f"there is no network {name!r}; there are {joined(_OWN)}, and those of keras.applications "
                    f"(did you mean {joined(near, between=' or ')}?)")

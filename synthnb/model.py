@@ -123,8 +123,8 @@ def cnn(
 
 # %% ../nbs/20_model.ipynb #491d6d64
 def forward(
-    model # from `cnn`
-): # tf.function: float32 [n, size, size, 3] in 0..1 -> the network's outputs and its 128 penultimate activations
+    model # a network with a layer `features`, such as `cnn`
+): # tf.function: float32 [n, size, size, 3] in 0..1 -> the network's outputs and its penultimate activations
     "Compile a forward pass; the weights stay the network's own, so it follows a training"
     import keras, tensorflow as tf
     both = keras.Model(model.inputs, [model.outputs[0], model.get_layer("features").output])
@@ -132,11 +132,11 @@ def forward(
     return tf.function(lambda x: both(x, training=False), input_signature=[batch])
 
 def predict(
-    model, # from `cnn`, or from `forward`: one that is measured more than once is compiled once
+    model, # a network, or from `forward`: one that is measured more than once is compiled once
     images: ImageSet, # pictures; or batches from `ImageSet.tfdata`, which are decoded once for all measurements
     size: int = None, # side of the square pictures in training, pixels; not needed for batches
     labels: list = None # order of the class numbers; None: `images.labels`
-) -> tuple: # probabilities float32 [n, classes]; features float32 [n, 128]
+) -> tuple: # probabilities float32 [n, classes]; features float32 [n, k], with k of 128 for `cnn`
     "Class probabilities and penultimate features of pictures, in the order of the rows in use"
     compiled = forward(model) if hasattr(model, "layers") else model
     batches = images.tfdata(size, 32, labels=labels) if isinstance(images, ImageSet) else images

@@ -40,6 +40,8 @@ def _run_options(parser):
     add_options_of(parser, study)
     parser.add_argument("--with", type=named_value, action="append", default=[], dest="options", metavar="NAME=VALUE",
         help=_with_help)
+    parser.add_argument("--recipe", type=named_value, action="append", default=[], metavar="NAME=VALUE",
+        help="how networks are trained, as often as needed: --recipe optimizer=adamw --recipe crop=[0.25,1]")
     parser.add_argument("--jobs", type=int, metavar="J", 
         help="trials at a time (default: one a core for pictures up to 64 pixels, which keep no more busy, else 1)")
     parser.add_argument("--yes", action="store_true", help="begin without a question, also where it takes over an hour")
@@ -163,14 +165,17 @@ def make_parser() -> argparse.ArgumentParser:
 def study_parameters(
     file: Path, # study.toml; None: none
     options: list, # (name, value) pairs for the generator
-    given: dict # the other options of the command line
+    given: dict, # the other options of the command line
+    recipe: list = () # (name, value) pairs for the recipe
 ) -> dict:
     "Join what a file and the command line ask of `study`"
     said = read_study(file, study) if file else {}
     if file and (Path(file).parent/"config.json").exists(): said["out"] = str(Path(file).parent)
     lengths = {"steps", "epochs", "seconds"}
     if lengths & set(given): said = {k: v for k, v in said.items() if k not in lengths}
-    return said | given | dict(options=said.get("options", {}) | dict(options))
+    tables = dict(options=said.get("options", {}) | dict(options))
+    if recipe or said.get("recipe"): tables["recipe"] = said.get("recipe", {}) | dict(recipe)
+    return said | given | tables
 
 # %% ../nbs/51_app.ipynb #70dd96ac
 def _numbers(values): return joined(f"{value:,}" for value in listed(values))
@@ -246,9 +251,9 @@ def _print_next(run, asked):
         "and with longer trainings, where networks had not begun to learn, or were still rising:",
         f"{again} {_longer(run, unit, listed(run.config[unit]))}", sep="\n")
 
-def _run(file, options, jobs, backend, until, at_most, tensorboard, mlflow, yes, **given) -> int: # exit status
+def _run(file, options, recipe, jobs, backend, until, at_most, tensorboard, mlflow, yes, **given) -> int: # exit status
     if mlflow: load_mlflow() # or else its absence would be seen at the end of a long run
-    experiment = study(**study_parameters(file, options, given))
+    experiment = study(**study_parameters(file, options, given, recipe))
     chance = chance_in_words(experiment.test.kept.label, experiment.design.metric)
     if jobs is None: jobs = cores() if experiment.config["size"] <= 64 else 1
     print(*experiment.taken_for, plan_in_words(experiment.config), chance, sep="\n", flush=True)

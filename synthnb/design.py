@@ -185,7 +185,8 @@ def _check_stopping(self: Design):
 def _check_published(self: Design):
     if not self.recipe.as_published: return
     if not self.only_cnn: raise BadSetting("the study had one network; leave trainers out, or as_published")
-    if self.recipe.patience or any(a.strong or a.share is not None for a in self.arms): 
+    changed = self.recipe.patience or any(self.recipe.views.values())
+    if changed or any(a.strong or a.share is not None for a in self.arms):
         raise BadSetting("the study had neither strong augmentation nor patience nor shares; "
                          "leave these out, or as_published")
 
@@ -224,7 +225,8 @@ def _check_names(self: Design):
 # %% ../nbs/31_design.ipynb #7301ff09
 def _with_reference(design):
     "Add logistic regression on ImageNet features: to the study's network an arm, to other trainers one more trainer"
-    if REFERENCE in [arm.name for arm in design.arms] or "frozen" in [one.name for one in design.trainers]: return design
+    names = [one.name for one in (*design.arms, *design.trainers)]
+    if REFERENCE in names or "frozen" in names: return design
     if design.only_cnn: return replace(design, arms=[*design.arms, Arm(REFERENCE, model=REFERENCE)])
     frozen = make_trainer("frozen")
     frozen.arms = [design.baseline]
@@ -342,6 +344,8 @@ def check(self: Design, real: ImageSet, test: ImageSet):
 # %% ../nbs/31_design.ipynb #9d3b78b8
 def _one_or_several(values): return values if len(values) > 1 else values[0]
 
+_named_by_itself = "batch", "size", "shear", "zoom", "flip", "patience", "as_published" # of a recipe
+
 @patch
 def config(self: Design, real: ImageSet, test: ImageSet) -> dict: # JSON-able
     "Describe the design and its pictures as the run's configuration"
@@ -351,6 +355,8 @@ def config(self: Design, real: ImageSet, test: ImageSet) -> dict: # JSON-able
     pictures = dict(labels=real.labels, real=real.digest, real_n=len(real), test=test.digest, test_n=len(test))
     shared = {} if self.repeats == (1, 1) else dict(repeats=list(self.repeats))
     if not self.near: shared["near"] = False
+    also = {name: value for name, value in recipe.as_dict().items() if name not in _named_by_itself}
+    if also: shared["recipe"] = also
     if not self.only_cnn: shared["trainers"] = [described_trainer(t, self.arms_for(t)) for t in self.trainers]
     return dict(name=self.name, **pictures, **shared,
         arms=arms, per_class=_one_or_several(self.numbers), replicates=self.replicates, unit=self.unit, **budgets,

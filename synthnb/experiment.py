@@ -112,7 +112,7 @@ def _same_run(there, here, folder):
                          "to grow until it is decided, choose another folder")
     there, here = dict(near=True) | there, dict(near=True) | here # written down only where it is not so
     more = ["replicates"] if "looks" in here else _more(there, here)
-    if_asked = dict.fromkeys(("repeats", "trainers", "metric")) # these are written down only where they were asked
+    if_asked = dict.fromkeys(("repeats", "trainers", "recipe", "metric")) # written down only where they were asked
     compared = [k for k in {**if_asked, **here} if k not in [*more, "name"]] # digests tell the pictures apart
     other = [difference for k in compared for difference in _differences(there.get(k), here.get(k), k)]
     if not other: return

@@ -32,7 +32,7 @@ def _pictures_of(arm, per_class, experiment):
 
 def _is_timed(trainer):
     "Whether it is known how long a trainer's steps take"
-    return getattr(trainer, "build", None) is cnn and trainer.recipe is None
+    return trainer.name == "cnn" and getattr(trainer, "recipe", None) is None
 
 def others_left(
     experiment # an `Experiment`

@@ -59,11 +59,11 @@ def _option_of(parameter, said) -> dict: # for argparse
 def add_options_of(
     parser: argparse.ArgumentParser,
     function, # the comments beside its parameters are the help
-    *names: str # of parameters; none: all but `options`
+    *names: str # of parameters; none: all that are no dict
 ):
     "Add an option for each parameter of a function; what is not given is left to the function"
     said, parameters = docments(function), signature(function).parameters
-    for name in names or [name for name in parameters if name != "options"]:
+    for name in names or [name for name, parameter in parameters.items() if parameter.annotation is not dict]:
         flag = "--" + name.replace("_", "-")
         parser.add_argument(flag, default=argparse.SUPPRESS, **_option_of(parameters[name], said[name]))
 

@@ -235,7 +235,7 @@ def study(
     generator: str | list[str] = "cvae", # cvae, pggan, openai, diffusers or style, also as cvae:spread=0.5; or several
     n: int | list[int] | str = 3, # variations, and stylized copies, of each real picture; or balance, of rarer classes
     share: float | list[float] = None, # synthetic part of each batch, 0..1; None: as the counts are
-    trainers: str | list[str] = "cnn", # what learns: cnn, frozen, also as cnn:width=2; several are each compared
+    trainers: str | list[str] = "cnn", # what learns: cnn, resnet, finetune, frozen, …, also as cnn:width=2; or several
     quick: bool = False, # a first look: 64 pixels, 3 replicates, 300 and 600 steps, where these are not given
     replicates: int = None, # repetitions with other weights, orders and, with per_class, real pictures; None: 8
     repeats: int | list[int] = 1, # replicates of a draw of real pictures; or generations of it, trainings of each
@@ -260,7 +260,8 @@ def study(
     metric: str | list[str] = None, # what verdicts are about: accuracy, macro_f1, recall:CLASS, …; None: accuracy
     out: str = "synthnb-run", # the run folder; running in it again resumes
     seed: int = 0, # the number that decides everything
-    options: dict = None # parameters of the generator
+    options: dict = None, # parameters of the generator
+    recipe: dict = None # more of `Recipe`: optimizer, schedule, crop, mixup, …
 ) -> Experiment: # ready to run
     "Make the study's experiment on a data set; where a setting is a list, each of its values is tried"
     given = not_usual(locals())
@@ -270,10 +271,11 @@ def study(
     images, taken_for = _sound(data, skip_bad, near, depth=depth, links=links, max_pixels=max_pixels)
     check_out(out, data)
     real, held = held_out(images, test, seed, near)
-    recipe = Recipe(size=look["size"], flip=look["flip"], patience=patience, as_published=as_published)
+    usual = dict(size=look["size"], flip=look["flip"], patience=patience, as_published=as_published)
+    how = Recipe.from_dict(usual | (recipe or {}))
     name = Path(data).resolve().name if Path(data).is_dir() else data
     counted, metrics = (None if names is None else as_list(names) for names in (declared, metric))
-    experiment = Experiment(real, held, chosen, look["per_class"], look["replicates"], **length, recipe=recipe, out=out,
+    experiment = Experiment(real, held, chosen, look["per_class"], look["replicates"], **length, recipe=how, out=out,
         seed=seed, name=name, validation=validation, reference=reference, declared=counted, margin=margin,
         metric=metrics, repeats=repeats, near=near, trainers=named_trainers(trainers), study=given)
     experiment.taken_for = taken_for

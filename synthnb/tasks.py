@@ -22,7 +22,7 @@ from .files import BadSetting, SynthnbError, seeded, write_atomic
 from .records import arm_pictures
 from .replicate import make_pictures
 from .run import Run
-from .trainers import make_trainer
+from .trainers import make_trainer, recipe_for
 from .trial import Goal, Trial, run_trial
 from .workers import Failed
 
@@ -68,7 +68,7 @@ def goals_of(
 ) -> list: # of Goal
     "Say where a training is measured"
     trainer = trainer or experiment.design.trainers[0]
-    recipe, in_epochs = getattr(trainer, "recipe", None) or experiment.design.recipe, experiment.design.unit == "epochs"
+    recipe, in_epochs = recipe_for(trainer, experiment.design.recipe), experiment.design.unit == "epochs"
     def at(budget): return math.ceil(budget * pictures / recipe.batch) if in_epochs and budget else budget or 0
     def record(budget): return experiment.layout.record(arm.name, replicate, per_class, budget, trainer.name)
     goals = [Goal(b, at(b), record(b)) for b in budgets]
@@ -93,7 +93,7 @@ def trial_task(
     last, learns = goals[-1], arm.model != REFERENCE
     length = dict(seconds=last.at) if design.unit == "seconds" else dict(steps=last.at)
     share = asked(arm, images.items.label[images.items.origin == "real"]) if learns else {}
-    own = getattr(trainer, "recipe", None) or design.recipe
+    own = recipe_for(trainer, design.recipe)
     recipe = replace(own, share=share, strong=own.strong or arm.strong, **length)
     if recipe.as_published and learns: seed = seeded(seed, arm.name)
     trial = Trial(arm.name, replicate, per_class, seed, experiment.labels, recipe, goals,

@@ -14,7 +14,8 @@ from fastcore.basics import patch
 from .data import ORIGINS, ImageSet, plan, square
 from .files import BadSetting, NotFound, seeded
 from .model import Recipe
-from .trainers import TrainingSet
+from .recipes import batches_of
+from .trainers import TrainingSet, recipe_for
 
 # %% ../nbs/24a_torch_trainer.ipynb #fe7ed0bd
 def load_torch(): # the module
@@ -91,6 +92,7 @@ def torch_predictor(
 # %% ../nbs/24a_torch_trainer.ipynb #7ede933c
 class Torch:
     "Trains a PyTorch module on the recipe's batches"
+    strong = True    # can be given strongly augmented pictures
     by_recipe = True # takes as many pictures a step as the recipe says
 
     def __init__(self,
@@ -98,7 +100,7 @@ class Torch:
         name: str = None, # None: that of the function
         optimizer = None, # function of the module's parameters → torch optimizer; None: AdamW with a rate of 0.001
         loss = None, # function (logits, class numbers) → scalar; None: cross-entropy
-        recipe: Recipe = None, # its steps, batch, size, shear, zoom and flip are used; None: the experiment's
+        recipe: Recipe = None, # or a dict of changes; of it the batches are used; None: the experiment's
         budgets: list = None, # in the experiment's unit; None: the experiment's
         device: str = None # None: cuda where there is one, else cpu
     ):
@@ -135,18 +137,19 @@ def _start(self: Torch, classes, seed): # module, optimizer, loss, device
 @patch
 def fit_at(self: Torch, train, labels, budgets, seed, reached, validation=None, tick=None):
     "Train through all budgets; at each, hand over a predictor"
-    recipe, torch = self.recipe or Recipe(), load_torch()
+    recipe, torch = recipe_for(self, Recipe()), load_torch()
     module, optimizer, loss_of, device = self._start(len(labels), seed)
     predictor = torch_predictor(module, labels, recipe.size)
-    batches = train.tfdata(recipe.size, recipe.batch, seed, budgets[-1], recipe.share, recipe.shear, recipe.zoom,
-        recipe.flip, labels)
-    for step, (x, y) in enumerate(batches, 1):
+    batches = batches_of(ImageSet(train.items, train.root), recipe, seed, labels, budgets[-1])
+    for step, (x, y, rows) in enumerate(batches, 1):
+        train.hand_out(rows.numpy())
         logits, y = module(_nchw(x, device)), torch.from_numpy(y.numpy()).to(device)
         loss = loss_of(logits, y)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-        if tick: tick(step, dict(loss=loss.item(), accuracy=(logits.argmax(1) == y).float().mean().item()))
+        right = logits.argmax(1) == (y if y.ndim == 1 else y.argmax(1))
+        if tick: tick(step, dict(loss=loss.item(), accuracy=right.float().mean().item()))
         if step in budgets: reached(step, predictor)
 
 @patch

@@ -116,6 +116,8 @@ def _plain_values(table):
 
 def _is_secret_setting(name, value): return is_key(name, value if isinstance(value, str) else None)
 
+_section_of = dict(options="generator", recipe="recipe") # of the parameters that are tables of their own
+
 def write_study(
     path: Path, # study.toml
     given: dict, # parameters of `study`; `options` are those of the generator
@@ -123,11 +125,12 @@ def write_study(
 ) -> Path: # the file
     "Write what a study was asked to do"
     import tomlkit
-    asked = {name: value for name, value in given.items() if name != "options"}
+    asked = {name: value for name, value in given.items() if name not in _section_of}
+    parts = {section: given.get(name) or {} for name, section in _section_of.items()}
     document = tomlkit.document()
     command = f"synthnb run {Path(path).name} runs it again"
     document.add(tomlkit.comment(f"{command}; beside the run's own files it goes on where it stopped"))
-    for section, table in dict(study=asked, generator=given.get("options") or {}, made_with=made).items():
+    for section, table in (dict(study=asked) | parts | dict(made_with=made)).items():
         values = {name: value for name, value in _plain_values(table).items() if value is not None}
         shown = {name: value for name, value in values.items() if not _is_secret_setting(name, value)}
         if shown or section == "study": document[section] = shown
@@ -157,7 +160,7 @@ def _is_of(kind, value):
     return isinstance(value, (int, float) if kind is float else kind)
 
 # %% ../nbs/34_tracking.ipynb #cd7a9766
-_study_sections = "study", "generator", "made_with"
+_study_sections = "study", "generator", "recipe", "made_with"
 
 def _study_tables(path):
     "The sections of a study's file, none of which holds a key"
@@ -168,7 +171,8 @@ def _study_tables(path):
         raise BadSetting(f"{path} is no TOML: {redact(str(e))}") from None
     for section, table in tables.items():
         if section not in _study_sections or not isinstance(table, dict):
-            raise BadSetting(f"{path} has {section!r}; at its top there may be [study], [generator] and [made_with]")
+            raise BadSetting(f"{path} has {section!r}; at its top there may be "
+                             f"{joined(f'[{name}]' for name in _study_sections)}")
         for name, value in table.items():
             if _is_secret_setting(name, value):
                 raise BadSetting(f"{path}: {name!r} in [{section}] is, or looks like, a key, and others may read "
@@ -183,7 +187,7 @@ def read_study(
     """Read what a study is asked to do.
     Raises `NotFound` for a missing file, and `BadSetting` for what the function does not take"""
     tables, parameters = _study_tables(path), inspect.signature(study).parameters
-    known = {name: kinds_of(p.annotation) for name, p in parameters.items() if name != "options"}
+    known = {name: kinds_of(p.annotation) for name, p in parameters.items() if name not in _section_of}
     asked = tables.get("study", {})
     for name, value in asked.items():
         if name not in known:
@@ -191,8 +195,7 @@ def read_study(
         if not any(_is_of(kind, value) for kind in known[name]):
             words, shown = joined(map(kind_in_words, known[name]), between=" or "), json.dumps(value, default=str)
             raise BadSetting(f"{path}: {name} = {shown} in [study]; give {words}")
-    options = tables.get("generator")
-    return asked | dict(options=options) if options else asked
+    return asked | {name: tables[section] for name, section in _section_of.items() if tables.get(section)}
 
 # %% ../nbs/34_tracking.ipynb #af5d455f
 def load_mlflow(): # the module

@@ -77,8 +77,8 @@ def check_seen(
     trial: Trial, # with a dict as share
     result: dict # `seen` and `steps`
 ):
-    """Raise if the pictures shown, by origin, are not those that the arm asked for: to the picture where the recipe says
-    how many a step takes; where a trainer takes them as it likes, each origin that has a part has to be there"""
+    """Raise if the pictures shown, by origin, are not those that the arm asked for: to the picture where the recipe
+    says how many a step takes; where a trainer takes them as it likes, each origin with a part has to be there"""
     recipe, seen = trial.recipe, result["seen"]
     if seen is None: return
     exact = getattr(trial.trainer, "by_recipe", False)

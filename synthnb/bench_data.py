@@ -213,8 +213,8 @@ def _time_rounds(folder, tmp, rounds): # seconds [round, what], peak megabytes o
 
 def _scale_rows(of, seconds, megabytes):
     spread = middle_half(seconds) if len(seconds) > 1 else ""
-    table = pd.DataFrame({"of": of, "seconds": seconds.median(), "middle half": spread, "peak MB": np.median(megabytes)})
-    return table.rename_axis("what").reset_index()
+    said = {"of": of, "seconds": seconds.median(), "middle half": spread, "peak MB": np.median(megabytes)}
+    return pd.DataFrame(said).rename_axis("what").reset_index()
 
 def scale(
     n: int = 100_000, # small JPEGs in a folder

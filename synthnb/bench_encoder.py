@@ -68,7 +68,7 @@ def _run_all(engine, squares, batch, workers):
     starts = range(0, len(squares), batch)
     with ThreadPoolExecutor(workers) as pool: list(pool.map(lambda i: engine(squares[i:i + batch]), starts))
 
-def _ways(files): # name: a function
+def _engines(files): # name: a function
     "Each engine alone, and `encode`"
     n = len(files)
     squares = np.random.default_rng(0).integers(0, 256, (n, SIDE, SIDE, 3), dtype=np.uint8)
@@ -96,7 +96,7 @@ def encoder_speed(
     before = _torch_threads(1)
     try:
         with tempfile.TemporaryDirectory() as root:
-            ways = _ways(sorted(folder_of(root, n, width, height).glob("pictures/*/*.jpg")))
+            ways = _engines(sorted(folder_of(root, n, width, height).glob("pictures/*/*.jpg")))
             took = in_turns(ways, rounds)
     finally:
         if before: _torch_threads(before)
@@ -112,7 +112,8 @@ def time_cache(n: int) -> list: # seconds to write, seconds to read, bytes of th
         for i in range(0, n, _BATCH): kept.put((key, row + i) for key in keys[i:i + _BATCH])
     times.append(time.perf_counter())
     order = rng.permutation(n)
-    with open_cache() as kept: known = sum(len(kept.get([keys[j] for j in order[i:i + _BATCH]])) for i in range(0, n, _BATCH))
+    with open_cache() as kept:
+        known = sum(len(kept.get([keys[j] for j in order[i:i + _BATCH]])) for i in range(0, n, _BATCH))
     times.append(time.perf_counter())
     if known < n: raise RuntimeError(f"{known} of {n} features were kept")
     (file,) = Path(os.environ["SYNTHNB_CACHE"]).glob("*.sqlite")
@@ -122,7 +123,8 @@ def cache_costs(
     n: int = 100_000 # pictures
 ) -> pd.DataFrame:
     "Measure what it costs to keep features"
-    with tempfile.TemporaryDirectory() as tmp, own_cache(tmp): (write, read, size), mb = alone("bench_encoder.time_cache", n)
-    found = {"to keep, ms a picture": 1000 * write / n, "to look up": 1000 * read / n, "kB of the file": size / n / 1000,
-        "peak MB": mb}
+    with tempfile.TemporaryDirectory() as tmp, own_cache(tmp):
+        (write, read, size), mb = alone("bench_encoder.time_cache", n)
+    times = {"to keep, ms a picture": 1000 * write / n, "to look up": 1000 * read / n}
+    found = times | {"kB of the file": size / n / 1000, "peak MB": mb}
     return pd.DataFrame(found, [f"{n:,} pictures"]).round(3)

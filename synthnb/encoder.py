@@ -117,7 +117,7 @@ def _picture_list(images):
     return pictures
 
 # %% ../nbs/21_encoder.ipynb #28c99a7b
-def _content(number, picture): # → key, and a function that gives the square
+def _known_by(number, picture): # → key, and a function that gives the square
     "What the `number`th picture of a list is known by"
     if isinstance(picture, Image.Image):
         square = _middle_square(_loaded(number, picture))
@@ -128,9 +128,9 @@ def _content(number, picture): # → key, and a function that gives the square
 # %% ../nbs/21_encoder.ipynb #31638df9
 _FEW = 8 # pictures that a thread takes at a time
 
-def _encoded(numbers, pictures, cache): # → float32 [n, 1280]
+def _rows_of_few(numbers, pictures, cache): # → float32 [n, 1280]
     "Features of a few pictures: those that are known, and those that the network finds now"
-    contents = [_content(i, pictures[i]) for i in numbers]
+    contents = [_known_by(i, pictures[i]) for i in numbers]
     found = cache.get([key for key, _ in contents])
     new = {key: square for key, square in contents if key not in found}
     if new:
@@ -152,7 +152,7 @@ def encode(
     chunks = [range(i, min(i + few, len(pictures))) for i in range(0, len(pictures), few)]
     with open_cache(cached) as cache, ThreadPoolExecutor(workers) as pool, \
          tqdm(total=len(pictures), desc="features", unit="picture", delay=3, disable=None) as bar:
-        for chunk, rows in zip(chunks, pool.map(lambda chunk: _encoded(chunk, pictures, cache), chunks)):
+        for chunk, rows in zip(chunks, pool.map(lambda chunk: _rows_of_few(chunk, pictures, cache), chunks)):
             features[chunk.start:chunk.stop] = rows
             bar.update(len(chunk))
     return features

@@ -83,8 +83,9 @@ def rates(
     ratio = speed.div(speed[bound], axis=0)
     doubts = _doubts(ratio, bounds)
     for way in doubts:
-        warnings.warn(f"{bound} came out slower than {way}, which does more: {ratio[way].median():.2f} times as fast in the "
-                      f"median of {len(took)} rounds; something disturbed it, so measure again, and trust no ratio to it")
+        times = f"{ratio[way].median():.2f} times as fast in the median of {len(took)} rounds"
+        warnings.warn(f"{bound} came out slower than {way}, which does more and was {times}; "
+                      "something disturbed it: measure again, and trust no ratio to it")
     doubt = pd.Series({way: "faster than its bound" if way in doubts else "" for way in took}, dtype=object)
     return pd.DataFrame({"pictures a second": speed.median().round(1), "middle half": middle_half(speed),
         of: ratio.median().round(3), "its middle half": middle_half(ratio), "doubt": doubt}).loc[list(took)]

@@ -61,7 +61,7 @@ def _torch_engine():
     return run
 
 # %% ../nbs/53a_bench_encoder.ipynb #c283cfe5
-_BATCH = 8 # pictures that a thread takes at a time
+_BATCH = 4 # pictures that a thread takes at a time
 
 def _run_all(engine, squares, batch, workers):
     "Put all squares through an engine"

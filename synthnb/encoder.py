@@ -126,7 +126,7 @@ def _known_by(number, picture): # → key, and a function that gives the square
     return content_key("file", data), lambda: _middle_square(decode_image(data, picture))
 
 # %% ../nbs/21_encoder.ipynb #31638df9
-_FEW = 8 # pictures that a thread takes at a time
+_FEW = 4 # pictures that a thread takes at a time
 
 def _rows_of_few(numbers, pictures, cache): # → float32 [n, 1280]
     "Features of a few pictures: those that are known, and those that the network finds now"

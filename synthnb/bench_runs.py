@@ -187,7 +187,7 @@ class Clock:
         return call
 
 # %% ../nbs/55_bench_runs.ipynb #bd93e682
-_parts = dict(fit="training", fit_regression="training", predict="evaluation", encode="evaluation", check_seen="rest",
+_parts = dict(train_through="training", answers="evaluation", encode="evaluation", check_seen="rest",
     write_record="rest") # of the module trial
 
 def _clocked(folder, name, /, *args, **kwargs):
@@ -202,7 +202,7 @@ def _clocked(folder, name, /, *args, **kwargs):
 
 def run_clocked(out: str, clocks: str, jobs: int, settings: dict) -> tuple: # number of trials, seconds of the parts
     "Run the study on digits, with a clock in every task"
-    names, times = ("make_pictures", "run_trial", "run_reference"), Counter()
+    names, times = ("make_pictures", "run_trial"), Counter()
     Path(clocks).mkdir()
     with mock.patch.multiple(tasks, **{name: partial(_clocked, clocks, name) for name in names}):
         trials = study("digits", out=out, **settings).run(jobs, progress=False).trials

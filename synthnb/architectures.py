@@ -17,7 +17,7 @@ from typing import Callable
 import numpy as np
 import pandas as pd
 
-from .encoder import imagenet_tensors
+from .weights import imagenet_tensors
 from .files import BadSetting, NotFound, joined
 from .model import check_input, cnn, compiled
 

@@ -8,7 +8,6 @@ __all__ = ['odd_files', 'bad_files', 'zoo', 'found_in_zoo', 'leaks', 'throughput
 
 # %% ../nbs/53_bench_data.ipynb #56d6c09c
 import io, os, struct, sys, tempfile, time, warnings, zlib
-from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -16,9 +15,10 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
+from .bench_encoder import cache_costs, encoder_speed
 from .data import ImageSet
 from .duplicates import planted
-from .measure import alone, field, folder_of, in_turns, timed
+from .measure import alone, field, folder_of, in_turns, middle_half, own_cache, rates, timed
 
 # %% ../nbs/53_bench_data.ipynb #4e9c0b9f
 def _saved_as(im, kind, **options) -> bytes:
@@ -152,14 +152,15 @@ def _feeds(images, size, steps): # name: data
     x, y = next(iter(images.tfdata(size)))
     legacy = ImageDataGenerator(rescale=1/255, shear_range=.2, zoom_range=.2, horizontal_flip=True)
     keras = dict(target_size=(size, size), batch_size=32, class_mode="binary", seed=1)
-    return {"a constant batch": tf.data.Dataset.from_tensors((x, y)).repeat(),
-        "tfdata": images.tfdata(size, seed=1, steps=steps, shear=.2, zoom=.2, flip=True),
+    fed = images.tfdata(size, seed=1, steps=steps, shear=.2, zoom=.2, flip=True)
+    constant = tf.data.Dataset.from_tensors((x, y)).repeat()
+    return {"a constant batch": constant.with_options(fed.options()), "tfdata": fed,
         "ImageDataGenerator": legacy.flow_from_directory(images.root, **keras)}
 
 def throughput(
     rounds: int = 9, steps: int = 10, # of each feed in a round
     size: int = 128, n: int = 320 # pictures of 500×375 pixels, as the study's photos have; 32 of them a step
-) -> pd.DataFrame: # pictures a second, and the ratio to a constant batch: medians over rounds
+) -> pd.DataFrame: # pictures a second, and the ratio to a constant batch: medians and spread over rounds
     "Measure the training speed of the paper's CNN by what feeds it"
     from synthnb.model import cnn
     with tempfile.TemporaryDirectory() as root:
@@ -167,8 +168,7 @@ def throughput(
         ways = {name: partial(cnn(size).fit, feed, steps_per_epoch=steps, verbose=0)
                 for name, feed in _feeds(images, size, steps).items()}
         took = in_turns(ways, rounds).rename_axis(columns="feed")
-    ratio = took.rdiv(took["a constant batch"], axis=0).median().round(3)
-    return pd.DataFrame({"pictures a second": (32 * steps / took).median().round(1), "of a constant batch": ratio})
+    return rates(took, 32 * steps, ["a constant batch"], "of a constant batch")
 
 # %% ../nbs/53_bench_data.ipynb #2936d033
 def _time_draws(images, times):
@@ -203,31 +203,35 @@ def time_rows(path: str) -> dict: # seconds
     return times
 
 # %% ../nbs/53_bench_data.ipynb #fe3f89a6
+def _time_rounds(folder, tmp, rounds): # seconds [round, what], peak megabytes of each
+    "Time what one does with a folder, each time as if for the first time"
+    found = []
+    for r in range(rounds):
+        with own_cache(f"{tmp}/cache {r}"): found.append(alone("bench_data.time_folder", folder))
+        (folder/"manifest.parquet").unlink(missing_ok=True)
+    return pd.DataFrame([seconds for seconds, _ in found]), [mb for _, mb in found]
+
+def _scale_rows(of, seconds, megabytes):
+    spread = middle_half(seconds) if len(seconds) > 1 else ""
+    said = {"of": of, "seconds": seconds.median(), "middle half": spread, "peak MB": np.median(megabytes)}
+    return pd.DataFrame(said).rename_axis("what").reset_index()
+
 def scale(
     n: int = 100_000, # small JPEGs in a folder
     rows: int = 1_000_000, # of a manifest
-    root: Path = None # a folder made by `folder_of`; None: a temporary one
-) -> pd.DataFrame: # seconds and peak megabytes
+    root: Path = None, # a folder made by `folder_of`; None: a temporary one
+    rounds: int = 3
+) -> pd.DataFrame: # seconds and peak megabytes: medians over rounds
     "Measure what many files, and many rows, cost"
-    with tempfile.TemporaryDirectory() as tmp, _own_cache(f"{tmp}/cache"):
+    with tempfile.TemporaryDirectory() as tmp:
         folder = folder_of(root or tmp, n, 64, 64, classes=10)/"pictures"
         time.sleep(3)  # a file that was written just now is read again by the next scan
-        scans, mb = alone("bench_data.time_folder", folder)
+        of_files = _time_rounds(folder, tmp, rounds)
         alone("bench_data.write_rows", Path(tmp)/"million", rows)
-        opens, mb_of_rows = alone("bench_data.time_rows", Path(tmp)/"million")
-    table = [(f"{n:,} files", what, seconds, mb) for what, seconds in scans.items()]
-    table += [(f"{rows:,} rows", what, seconds, mb_of_rows) for what, seconds in opens.items()]
-    return pd.DataFrame(table, columns=["of", "what", "seconds", "peak MB"]).round(2).set_index(["of", "what"])
-
-@contextmanager
-def _own_cache(folder):
-    "Keep scans in a cache of their own"
-    before = os.environ.get("SYNTHNB_CACHE")
-    os.environ["SYNTHNB_CACHE"] = folder
-    try: yield
-    finally:
-        os.environ.pop("SYNTHNB_CACHE")
-        if before: os.environ["SYNTHNB_CACHE"] = before
+        timed_rows = [alone("bench_data.time_rows", Path(tmp)/"million") for _ in range(rounds)]
+    of_rows = pd.DataFrame([seconds for seconds, _ in timed_rows]), [mb for _, mb in timed_rows]
+    table = pd.concat([_scale_rows(f"{n:,} files", *of_files), _scale_rows(f"{rows:,} rows", *of_rows)])
+    return table.round(2).set_index(["of", "what"])
 
 # %% ../nbs/53_bench_data.ipynb #69f61386
 def train_some(root: str, n: int, steps: int, size: int) -> int:
@@ -260,8 +264,10 @@ def data(
     yield "malformed and odd files", found_in_zoo()
     yield "planted near-duplicates", leaks(quick)
     yield "training, by what feeds it", throughput(2, 3, 64, 96) if quick else throughput()
+    yield "features of pictures, by engine", encoder_speed(2, 24) if quick else encoder_speed()
+    yield "features that are kept", cache_costs(2_000) if quick else cache_costs()
     with tempfile.TemporaryDirectory() as tmp:
         big = folder_of(tmp, 2_000 if quick else 100_000, 64, 64, classes=10)
-        yield "a folder, and a manifest", scale(2_000, 20_000, big) if quick else scale(root=big)
+        yield "a folder, and a manifest", scale(2_000, 20_000, big, rounds=1) if quick else scale(root=big)
         small = dict(few=200, many=2_000, steps=20)
         yield "memory while training, pictures on disk", memory(**small, root=big) if quick else memory(root=big)

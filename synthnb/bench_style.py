@@ -18,7 +18,7 @@ from PIL import Image, ImageOps
 from .data import ImageSet
 from .files import NotFound, cores, read_image
 from .generate import augment, signature
-from .measure import alone, field, folder_of, in_turns, peak_megabytes, start
+from .measure import alone, field, folder_of, in_turns, peak_megabytes, rates, start
 from .styles import STYLE_STEP, as_floats, network_file, run_session, style_bank, style_vector, stylize
 from .styles import transform_session
 from .styletransfer import StyleTransfer
@@ -79,16 +79,15 @@ def style_speed(
     pairs: int = 12, # pictures that the study's way makes
     bare: int = 240, # pictures that the network alone makes
     size: int = 128 # side of the pictures, pixels
-) -> pd.DataFrame: # pictures a second, and ratios; medians over rounds
+) -> pd.DataFrame: # pictures a second, and ratios: medians and spread over rounds
     "Measure stylized copies a second, files and manifest written, against the study's way and the network alone"
     with tempfile.TemporaryDirectory() as root:
         ways = _style_ways(Path(root), n, styles, pairs, bare, size)
         took = in_turns({name: way for name, (_, way) in ways.items()}, rounds)
-    speed = pd.Series({name: many for name, (many, _) in ways.items()}) / took
-    fastest = speed.filter(like="alone").median().idxmax()
-    return pd.DataFrame({"pictures a second": speed.median(),
-        "times the study's way": speed.div(speed["the study's way"], axis=0).median(),
-        "of the network alone": speed.div(speed[fastest], axis=0).median()}).round(3)
+    pictures = {name: many for name, (many, _) in ways.items()}
+    table = rates(took, pictures, [name for name in ways if "alone" in name], "of the network alone")
+    speed = pd.Series(pictures) / took
+    return table.assign(**{"times the study's way": speed.div(speed["the study's way"], axis=0).median().round(3)})
 
 # %% ../nbs/54_bench_style.ipynb #7bf1fd5b
 def stylize_all(

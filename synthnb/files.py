@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['MIN_SIDE', 'SynthnbError', 'BadSetting', 'NotFound', 'LeakError', 'Unfinished', 'BadImage', 'plural', 'joined',
-           'is_litter', 'place', 'is_local', 'read_image', 'examine', 'right_suffix', 'write_atomic', 'link', 'locked',
-           'cache', 'embedded', 'seeded', 'cores', 'threads']
+           'is_litter', 'place', 'is_local', 'file_bytes', 'decode_image', 'read_image', 'examine', 'right_suffix',
+           'write_atomic', 'link', 'locked', 'cache', 'embedded', 'seeded', 'cores', 'threads']
 
 # %% ../nbs/01_files.ipynb #30b3646d
 import hashlib, os, tempfile, warnings
@@ -103,18 +103,34 @@ def is_local(
 # %% ../nbs/01_files.ipynb #72a91e42
 MIN_SIDE = 8 # pixels
 
-def read_image(
-    path: Path, # or an address, see `place`
-    max_pixels: int = MAX_PIXELS, # a picture with more is refused; None: any number
-    min_side: int = 1 # a picture with a shorter side is refused, pixels
-) -> Image.Image: # the first frame, upright, transparency on white, sRGB
-    "Read a picture as RGB; raises `BadImage`"
+def file_bytes(
+    path: Path # of a picture, or an address, see `place`
+) -> bytes:
+    "Read a picture's file; raises `BadImage`"
     path = place(path)
-    try: return decoded(path.read_bytes(), max_pixels, min_side).image
-    except Problem as e: raise BadImage.of(path, *e.args) from None
+    try: return path.read_bytes()
     except FileNotFoundError: raise BadImage(f"{path} is not there any more; scan its folder again") from None
     except OSError as e:
         raise BadImage(f"{path} cannot be read ({e.strerror or e}); see to its permissions or take it away") from None
+
+def decode_image(
+    data: bytes, # of a file
+    path: Path, # where they come from, for the error
+    max_pixels: int = MAX_PIXELS, # a picture with more is refused; None: any number
+    min_side: int = 1 # a picture with a shorter side is refused, pixels
+) -> Image.Image: # the first frame, upright, transparency on white, sRGB
+    "Turn the bytes of a file into an RGB picture; raises `BadImage`"
+    try: return decoded(data, max_pixels, min_side).image
+    except Problem as e: raise BadImage.of(path, *e.args) from None
+    except OSError as e: raise BadImage(f"{path} cannot be read ({e}); see to it or take it away") from None
+
+def read_image(
+    path: Path, # or an address, see `place`
+    max_pixels: int = MAX_PIXELS, # as in `decode_image`
+    min_side: int = 1
+) -> Image.Image: # RGB
+    "Read a picture as RGB; raises `BadImage`"
+    return decode_image(file_bytes(path), path, max_pixels, min_side)
 
 # %% ../nbs/01_files.ipynb #aa1042b1
 def examine(

@@ -31,7 +31,7 @@ def facts_of(
     items: pd.DataFrame # rows of a set, all of them in use
 ) -> pd.DataFrame: # label, source, origin and more, in the order of the rows
     "Collect what is handed on of each picture besides its pixels"
-    facts = items[[c for c in items if c not in _ours]].assign(original=items.path)
+    facts = items[[c for c in items if c not in _ours]].assign(original=items.path.str.rsplit("/", n=1).str[-1])
     for column in facts.columns[facts.dtypes == object]: facts[column] = facts[column].fillna("").astype(str)
     facts["group"] = facts.group.where(facts.group != "", facts.source)
     if (facts.group == facts.source).all(): facts = facts.drop(columns="group")

@@ -116,7 +116,7 @@ def write_shards(
     home = folder/"data" if layout == "parquet" and part else folder
     home.mkdir(parents=True, exist_ok=True)
     word = part or "pictures"
-    done = sorted(path for path in home.glob(f"{word}-*{kind.suffix}") if "-of-" not in path.name)
+    done = sorted(home.glob(f"{word}-*{kind.suffix}"), key=lambda path: int(re.split("[-.]", path.name)[1]))
     at = sum(kind.count(path) for path in done)
     while at < n:
         path, hidden = home/f"{word}-{len(done):06d}{kind.suffix}", home/f".{word}.part"
@@ -133,7 +133,8 @@ def _written(writer, sample, at, n, most):
 def _numbered(paths, word):
     "Files with the names that `datasets` knows"
     named = [path.with_name(f"{word}-{i:05d}-of-{len(paths):05d}.parquet") for i, path in enumerate(paths)]
-    for old, new in zip(paths, named): os.replace(old, new)
+    for old, new in zip(paths, named):
+        if old != new: os.replace(old, new)
     return named
 
 # %% ../nbs/04c_shards.ipynb #dfc82073

@@ -118,11 +118,14 @@ def _report_options(parser):
     add_options_of(parser, report, "margin", "baseline")
 
 def _export_options(parser):
-    parser.add_argument("data", metavar="FOLDER", help="a folder with a folder for each class, a saved set, or a data set's name")
-    parser.add_argument("--out", default="synthnb-export", metavar="DIR", help="the folder to make (default synthnb-export)")
-    parser.add_argument("--layout", choices=LAYOUTS, default="imagefolder", help="class folders with a table of labels "
-        "(default), parquet files of Hugging Face, or tar files of WebDataset")
-    parser.add_argument("--copy", action="store_true", help="copy files, instead of giving them a second name on the disk")
+    parser.add_argument("data", metavar="FOLDER",
+        help="a folder with a folder for each class, a saved set, or a data set's name")
+    parser.add_argument("--out", default="synthnb-export", metavar="DIR",
+        help="the folder to make (default synthnb-export)")
+    parser.add_argument("--layout", choices=LAYOUTS, default="imagefolder",
+        help="class folders with a table of labels (default), parquet files of Hugging Face, or WebDataset's tar files")
+    parser.add_argument("--copy", action="store_true",
+        help="copy files, instead of giving them a second name on the disk")
     add_options_of(parser, load, *_loading, "near")
 
 def _meta_options(parser):
@@ -369,7 +372,8 @@ def _export(data, out, layout, copy, **loading):
     "Hand pictures on, and say how"
     check_out(out, data)
     images = load(data, **loading)
-    print(*images.taken_for, images.export(out, layout, loading.get("near", True), copy=copy), f"pictures: {out}", sep="\n")
+    done = images.export(out, layout, loading.get("near", True), copy=copy)
+    print(*images.taken_for, done, f"pictures: {out}", sep="\n")
 
 def _meta(folders, **given):
     "Print what runs on several data sets say together"

@@ -224,8 +224,9 @@ def export(self: ImageSet,
     there = [name for name in ("train", "validation", "test") if name in set(self.kept.part)]
     for name, held in combinations(there, 2):
         if not len(found := shared(self.part(name), self.part(held), near)): continue
-        raise LeakError(f"{plural(len(found), 'picture')} of the part {name} {found.detail[0]}: {found.path[0]} the first; "
-                        f"images.part({name!r}).apart(images.part({held!r})) leaves them out; {IF_ALIKE}")
+        raise LeakError(f"{plural(len(found), 'picture')} of the part {name} would be known from the part {held}: "
+                        f"{found.path[0]} {found.detail[0]}; images.part({name!r}).apart(images.part({held!r})) leaves "
+                        f"them out; {IF_ALIKE}")
     return export_set(self.kept, self.root, folder, layout, **how)
 
 # %% ../nbs/00_data.ipynb #a82e0eed

@@ -21,7 +21,7 @@ from .redact import redact
 from .shards import Sample, write_shards
 
 # %% ../nbs/05a_export.ipynb #290816ba
-_ours = ["path", "sha256", "width", "height", "kept", "reason", "note", "label", "part"] # said otherwise, or no longer true
+_said_otherwise = ["path", "sha256", "width", "height", "kept", "reason", "note", "label", "part"]
 
 def _maker_of(text):
     try: return json.dumps(redact(json.loads(text or "{}")), sort_keys=True, ensure_ascii=False)
@@ -31,7 +31,8 @@ def facts_of(
     items: pd.DataFrame # rows of a set, all of them in use
 ) -> pd.DataFrame: # label, source, origin and more, in the order of the rows
     "Collect what is handed on of each picture besides its pixels"
-    facts = items[[c for c in items if c not in _ours]].assign(original=items.path.str.rsplit("/", n=1).str[-1])
+    facts = items[[column for column in items if column not in _said_otherwise]]
+    facts = facts.assign(original=items.path.str.rsplit("/", n=1).str[-1])
     for column in facts.columns[facts.dtypes == object]: facts[column] = facts[column].fillna("").astype(str)
     facts["group"] = facts.group.where(facts.group != "", facts.source)
     if (facts.group == facts.source).all(): facts = facts.drop(columns="group")
@@ -93,9 +94,10 @@ def _refuse(items, folder, layout):
     if not len(items): raise BadSetting("no picture is in use, so there is nothing to export; see items.reason")
     lacking = items[items.part == ""]
     if 0 < len(lacking) < len(items):
-        others = sorted(set(items.part) - {""})
-        raise BadSetting(f"{plural(len(lacking), 'picture')} ({lacking.path.iat[0]} the first) have no part, others are "
-                         f"in {joined(others)}; give all of them one in items.part, or export images.part({others[0]!r})")
+        parts = sorted(set(items.part) - {""})
+        raise BadSetting(f"{len(lacking):,} of {plural(len(items), 'picture')} have no part ({lacking.path.iat[0]} the "
+                         f"first), others are in {joined(parts)}; give all of them one in items.part, or export "
+                         f"images.part({parts[0]!r})")
     odd = sorted(set(items.part) - {"", "train", "validation", "test"})
     if odd: raise BadSetting(f"the part {odd[0]!r} is none that readers know; call it train, validation or test")
     if "replicate" in items and items.replicate.nunique() > 1:
@@ -156,8 +158,6 @@ def _in_shards(layout):
 _writers = dict(imagefolder=_imagefolder, parquet=_in_shards("parquet"), webdataset=_in_shards("webdataset"))
 
 # %% ../nbs/05a_export.ipynb #923a18cf
-_record = ".synthnb-export.json"
-
 @dataclass
 class Export:
     "What was handed on, and where"
@@ -167,6 +167,9 @@ class Export:
     said: list = field(default_factory=list) # sentences on what was written, renamed and written anew
 
     def __repr__(self): return "\n".join(self.said)
+
+# %% ../nbs/05a_export.ipynb #1d9f8e80
+_record = ".synthnb-export.json"
 
 def _key(plan, facts, layout, copy, most):
     "A checksum of all that decides what is written"
@@ -186,19 +189,22 @@ def _earlier(folder, key):
         if folder.is_dir() and not any(folder.iterdir()): return None
         raise BadSetting(f"{folder} is there already and is no export; choose another folder, nothing was changed")
     if record["key"] != key:
-        raise BadSetting(f"{folder} is the export of other pictures, labels or settings; choose another folder, or remove it")
+        raise BadSetting(f"{folder} is the export of other pictures, labels or settings; choose another folder, "
+                         "or remove it")
     gone = [name for name in record["files"] if not (folder/name).is_file()]
     if gone: raise BadSetting(f"{folder} lacks {gone[0]}, which was exported; remove the folder to export it anew")
     return record["said"]
 
 # %% ../nbs/05a_export.ipynb #ebd17bba
-def _counted(values): return joined(f"{n:,} {value}" for value, n in Counter(values).most_common())
+def _often(values): return joined(f"{n:,} {value}" for value, n in Counter(values).most_common())
 
 def _renamed_in_words(plan, folders):
     "Sentences on files and classes that have another name"
     old, new = (paths.str.rsplit("/", n=1).str[-1] for paths in (plan.path, plan.file))
     files = plan[old != new]
-    if len(files): yield f"{plural(len(files), 'file')} renamed: {files.path.iat[0]} is {files.file.iat[0]}" + (", …" if len(files) > 1 else "")
+    if len(files):
+        pairs = [f"{old} is {new}" for old, new in zip(files.path, files.file)]
+        yield f"{plural(len(files), 'file')} renamed: {joined(pairs, most=1)}"
     other = {label: name for label, name in folders.items() if label != name}
     if not other: return
     shown = joined((f"{label!r} is {name}" for label, name in other.items()), most=3)
@@ -208,14 +214,16 @@ def _renamed_in_words(plan, folders):
 
 def _in_words(plan, folders, layout, copy):
     "Sentences on what is written"
-    parts = _counted(plan.part) if (plan.part != "").all() else ""
-    classes = plural(len(folders), "class", "classes")
-    yield f"{plural(len(plan), 'picture')} of {classes}" + (f": {parts}" if parts else "") + f"; {_counted(plan.origin)}"
+    of = [values for values in (plan.part, plan.origin) if (values != "").all()]
+    pictures, classes = plural(len(plan), "picture"), plural(len(folders), "class", "classes")
+    yield joined([f"{pictures} of {classes}", *map(_often, of)], between="; ")
     anew = plan.why[plan.why != ""]
-    if len(anew): yield f"{plural(len(anew), 'picture')} written anew as PNG, as other readers would not see them alike: {_counted(anew)}"
+    if len(anew):
+        yield f"{plural(len(anew), 'picture')} written anew as PNG, so that all readers see the same: {_often(anew)}"
     if layout != "imagefolder": return
     yield from _renamed_in_words(plan, folders)
-    if len(anew) < len(plan): yield f"{plural(len(plan) - len(anew), 'file')} {'copied' if copy else 'hard-linked where the disk allows it, else copied'}"
+    how = "copied" if copy else "hard-linked where the disk allows it, else copied"
+    if len(anew) < len(plan): yield f"{plural(len(plan) - len(anew), 'file')} {how}"
 
 # %% ../nbs/05a_export.ipynb #9a379ee2
 def _finished(folder, hidden, record):

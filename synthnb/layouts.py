@@ -289,7 +289,7 @@ def _by_tables(names, tables, paths, reading, column=None) -> bool: # whether on
     return True
 
 def _asked_table(asked, column, tables, paths, reading):
-    "Take the classes that the table says which was asked for, or the tables that have the column; raises where none does"
+    "Take the classes of the table that was asked for, or of those that have the column; raises where none says any"
     names = [asked] if asked else sorted(tables, key=lambda name: not _is_metadata(name))
     if _by_tables(names, tables, paths, reading, column): return
     if not asked: raise BadSetting(f"labels={column!r}: no table beside the pictures has such a column and names them")

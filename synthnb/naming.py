@@ -52,7 +52,7 @@ _words_for_parts = "train training validation valid dev val test testing eval ev
 _device = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\.|$)", re.I)
 _bounded = re.compile(rf"(^|[-._ 0-9])({'|'.join(_words_for_parts)})(?=$|[-._ 0-9])", re.I)
 
-def _safe(name, most=80):
+def _safe_name(name, most=80):
     "A name in which nothing has a meaning to a file system or a reader; it may be empty"
     name = unicodedata.normalize("NFC", name)
     kept = "".join(c if unicodedata.category(c)[0] in "LMN" or c in " -_.,()+&'=@" else "_" for c in name)
@@ -69,7 +69,7 @@ def folder_names(
     labels: list # of all classes
 ) -> dict: # label: folder
     "Name a folder for each class; no two are the same, also where capitals do not count"
-    names = {label: _safe(label) for label in dict.fromkeys(labels)}
+    names = {label: _safe_name(label) for label in dict.fromkeys(labels)}
     often = Counter(name.casefold() for name in names.values())
     alone = {label: name and often[name.casefold()] == 1 for label, name in names.items()}
     return {label: name if alone[label] else f"{name or 'class'}-{_checksum(label)}" for label, name in names.items()}
@@ -86,7 +86,7 @@ def file_names(
     suffixes: pd.Series # that each gets, with the dot
 ) -> pd.Series: # folder/name
     "Name a file for each picture; no two are the same, also where capitals do not count"
-    stems = items.path.str.rsplit("/", n=1).str[-1].str.replace(r"\.\w+$", "", regex=True).map(_safe)
+    stems = items.path.str.rsplit("/", n=1).str[-1].str.replace(r"\.\w+$", "", regex=True).map(_safe_name)
     names = folders + "/" + stems.where(stems != "", "picture") 
     names = _told_apart(names, items.sha256.str[:8])
     order = names.str.casefold().groupby(names.str.casefold()).cumcount()

@@ -18,7 +18,7 @@ from .decoding import decoded
 # %% ../nbs/01f_portable.ipynb #abba8bfc
 _may_change = {"icc_profile", "gamma", "chromaticity", "transparency"} # in the head of a file
 
-def _is_plain(im, data):
+def _plain_head(im, data):
     "Whether the head of a JPEG or PNG file has nothing that may change what is seen"
     deep = im.format == "PNG" and data[24] != 8 # bits a colour
     return im.mode in ("RGB", "L") and not deep and not _may_change & set(im.info)
@@ -33,7 +33,7 @@ def unlike(
     if im.getexif().get(0x0112, 1) not in (0, 1): return "turned by its EXIF"
     if im.format != "PNG" and jpeg_parts(data).kind >= 0xC9: return "a JPEG file with arithmetic coding"
     if im.mode in ("CMYK", "YCCK"): return "in colours for print"
-    if _is_plain(im, data): return ""
+    if _plain_head(im, data): return ""
     same = im.convert("RGB").tobytes() == decoded(data).image.tobytes()
     return "" if same else "with transparent pixels, a colour profile, or more than 8 bits"
 

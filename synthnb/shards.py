@@ -12,8 +12,6 @@ from itertools import groupby
 from pathlib import Path
 from typing import NamedTuple
 
-import pandas as pd
-
 from .files import BadSetting, is_litter, joined, write_atomic
 from .layouts import part_of
 
@@ -120,17 +118,17 @@ def write_shards(
     at = sum(kind.count(path) for path in done)
     while at < n:
         path, hidden = home/f"{word}-{len(done):06d}{kind.suffix}", home/f".{word}.part"
-        try: at = _written(kind(hidden, labels, kinds, at), sample, at, n, most)
+        try: at = _fill(kind(hidden, labels, kinds, at), sample, at, n, most)
         except OSError as e: raise BadSetting(f"cannot write {path} ({e.strerror or e}); make room") from None
         os.replace(hidden, path)
         done.append(path)
-    return done if layout == "webdataset" else _numbered(done, word)
+    return done if layout == "webdataset" else _with_numbers(done, word)
 
-def _written(writer, sample, at, n, most):
+def _fill(writer, sample, at, n, most):
     try: return _one_shard(writer, sample, at, n, most)
     finally: writer.close()
 
-def _numbered(paths, word):
+def _with_numbers(paths, word):
     "Files with the names that `datasets` knows"
     named = [path.with_name(f"{word}-{i:05d}-of-{len(paths):05d}.parquet") for i, path in enumerate(paths)]
     for old, new in zip(paths, named):
@@ -145,10 +143,12 @@ def _picture_column(schema):
              and any(inner.name == "bytes" for inner in field.type)]
     return found[0] if found else ""
 
+_key_and_suffix = re.compile(r"((?:.*/)?[^./][^./]*)\.([^/]*)$")
+
 def _samples_of_tar(path):
     "(key, {suffix: bytes}) of a tar file, in order"
     with tarfile.open(path) as file:
-        members = ((re.match(r"((?:.*/)?[^./][^./]*)\.([^/]*)$", member.name), member) for member in file if member.isfile())
+        members = ((_key_and_suffix.match(member.name), member) for member in file if member.isfile())
         named = ((found[1], found[2].lower(), member) for found, member in members if found)
         for key, group in groupby(named, key=lambda found: found[0]):
             yield key, {suffix: file.extractfile(member).read() for _, suffix, member in group}
@@ -167,7 +167,8 @@ def shards_in(
 ) -> list: # of files
     "Find the files with many pictures in each, in a folder and the folders right in it"
     if path.is_file(): return [path] if path.suffix in (".parquet", ".tar") and _holds_pictures(path) else []
-    found = [file for pattern in ("*", "*/*") for suffix in (".parquet", ".tar") for file in path.glob(pattern + suffix)]
+    patterns = ("*.parquet", "*.tar", "*/*.parquet", "*/*.tar")
+    found = [file for pattern in patterns for file in path.glob(pattern)]
     return sorted(file for file in found if not is_litter(file.relative_to(path).as_posix()) and _holds_pictures(file))
 
 # %% ../nbs/04c_shards.ipynb #615c7928
@@ -184,8 +185,9 @@ def _label_column(columns, classes, asked, path):
     for usual in ("label", "labels", "class", "cls"):
         if usual in columns: return usual
     if len(classes) == 1: return next(iter(classes))
-    many = f"several columns that may be the label, {joined(classes)}" if classes else f"no column label, only {joined(columns)}"
-    raise BadSetting(f"{path} has {many}; say which: labels={next(iter(classes or columns))!r} (--labels)")
+    said = f"several columns that may be the label, {joined(classes)}"
+    if not classes: said = f"no column label, only {joined(columns)}"
+    raise BadSetting(f"{path} has {said}; say which: labels={next(iter(classes or columns))!r} (--labels)")
 
 # %% ../nbs/04c_shards.ipynb #8ce180eb
 def _of_parquet(path, asked):
@@ -203,12 +205,14 @@ def _of_parquet(path, asked):
             facts = {k: v for k, v in row.items() if isinstance(v, (str, int, float, bool))}
             yield Sample(image.get("path") or "", image.get("bytes"), facts | dict(label=name))
 
+_picture_suffixes = ("jpg", "jpeg", "png", "webp", "bmp", "gif", "tif", "tiff")
+
 def _of_tar(path, asked):
     for key, found in _samples_of_tar(path):
         said = json.loads(found.get("json", b"{}"))
         said = said if isinstance(said, dict) else {}
         value = said.get(asked or "label", found.get("cls", b"").decode(errors="replace").strip())
-        data = next((data for suffix, data in found.items() if suffix in ("jpg", "jpeg", "png", "webp", "bmp", "tif")), None)
+        data = next((data for suffix, data in found.items() if suffix in _picture_suffixes), None)
         facts = {k: v for k, v in said.items() if isinstance(v, (str, int, float, bool))}
         yield Sample(said.get("name") or key, data, facts | dict(label="" if value in (None, -1, "-1") else str(value)))
 

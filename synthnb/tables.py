@@ -21,7 +21,8 @@ def read_table(
 ) -> pd.DataFrame: # of strings; empty where it cannot be read
     "Read a table of labels"
     try:
-        if name.lower().endswith(".jsonl"): return pd.read_json(io.BytesIO(data), lines=True, dtype=False, convert_dates=False).astype(str)
+        if name.lower().endswith(".jsonl"):
+            return pd.read_json(io.BytesIO(data), lines=True, dtype=False, convert_dates=False).astype(str)
         sep = "\t" if name.lower().endswith(".tsv") else ","
         return pd.read_csv(io.BytesIO(data), sep=sep, dtype=str, keep_default_na=False, encoding="utf-8-sig")
     except (ValueError, UnicodeError, pd.errors.ParserError): return pd.DataFrame()

@@ -56,6 +56,7 @@ def _reads_the_same(table):
         start += len(piece)
     return start == len(table)
 
+# %% ../nbs/05a_export.ipynb #ea16323e
 def _table_bytes(table, suffix):
     if suffix == ".csv": return table.to_csv(index=False).encode()
     return table.to_json(orient="records", lines=True, force_ascii=False).encode()
@@ -70,6 +71,7 @@ def _look(root, path, sha256):
     why = unlike(data)
     return ".png" if why or data.startswith(b"\x89PNG") else ".jpg", why
 
+# %% ../nbs/05a_export.ipynb #95b0780a
 def _planned(items, root, folders, layout):
     "The rows with their new names (`file`) and why they are written anew (`why`)"
     from tqdm.auto import tqdm
@@ -121,6 +123,7 @@ def _write_pictures(plan, root, folder, copy):
         done = pool.map(lambda row: put(*row), rows)
         return list(tqdm(done, "export", len(plan), unit="picture", delay=3, disable=None))
 
+# %% ../nbs/05a_export.ipynb #b1031edc
 def _imagefolder(plan, facts, root, folder, copy, most):
     "Write class folders, a table of labels for each part, and the manifest"
     sha256 = _write_pictures(plan, root, folder, copy)
@@ -181,6 +184,7 @@ def _recorded(folder):
     try: return json.loads((folder/_record).read_text())
     except (OSError, ValueError): return None
 
+# %% ../nbs/05a_export.ipynb #054c0005
 def _earlier(folder, key):
     "The sentences of the same export that is there already, or None; raises where the folder is something else"
     if not folder.exists(): return None
@@ -212,6 +216,7 @@ def _renamed_in_words(plan, folders):
     if [folders[label] for label in sorted(folders)] != sorted(folders.values()):
         yield "folders sort otherwise than labels, so torchvision and Keras number the classes otherwise than synthnb"
 
+# %% ../nbs/05a_export.ipynb #72b7bd23
 def _in_words(plan, folders, layout, copy):
     "Sentences on what is written"
     of = [values for values in (plan.part, plan.origin) if (values != "").all()]
@@ -233,6 +238,7 @@ def _finished(folder, hidden, record):
     if folder.is_dir(): folder.rmdir()
     os.replace(hidden, folder)
 
+# %% ../nbs/05a_export.ipynb #a9e6e5c7
 def export_set(
     items: pd.DataFrame, # rows of a set, those in use
     root: Path, # the folder that their paths start from

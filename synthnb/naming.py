@@ -80,6 +80,7 @@ def _told_apart(names, marks):
     twice = names.str.casefold().duplicated(keep=False)
     return names.where(~twice, names + "-" + marks)
 
+# %% ../nbs/01e_naming.ipynb #6d855c3c
 def file_names(
     items: pd.DataFrame, # path and sha256 of pictures
     folders: pd.Series, # the folder that each goes to

@@ -23,6 +23,7 @@ def _plain_head(im, data):
     deep = im.format == "PNG" and data[24] != 8 # bits a colour
     return im.mode in ("RGB", "L") and not deep and not _may_change & set(im.info)
 
+# %% ../nbs/01f_portable.ipynb #df325078
 def unlike(
     data: bytes # of a file that could be decoded
 ) -> str: # "a TIFF file", "turned by its EXIF", …; empty where all see the same
@@ -44,6 +45,7 @@ class Portable(NamedTuple):
     suffix: str # `.jpg` or `.png`
     why: str # it was written anew; empty where it was not
 
+# %% ../nbs/01f_portable.ipynb #19690c17
 def as_png(
     data: bytes # of a file that could be decoded
 ) -> bytes: # of a PNG file
@@ -55,6 +57,7 @@ def as_png(
     decoded(data).image.save(out, "PNG", pnginfo=head)
     return out.getvalue()
 
+# %% ../nbs/01f_portable.ipynb #1e140672
 def portable(
     data: bytes, # of a file that could be decoded
     png: bool = False # PNG in any case

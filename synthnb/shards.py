@@ -29,6 +29,7 @@ def _features(labels, kinds):
     meant |= {name: dict(dtype=kind, _type="Value") for name, kind in kinds.items()}
     return json.dumps(dict(info=dict(features=meant)))
 
+# %% ../nbs/04c_shards.ipynb #02c22436
 class _Parquet:
     "Writes one parquet file"
     suffix = ".parquet"
@@ -99,6 +100,19 @@ def _one_shard(writer, sample, start, n, most):
                 size, at = size + len(made.data), at + 1
     return at
 
+# %% ../nbs/04c_shards.ipynb #55f5a239
+def _fill(writer, sample, at, n, most):
+    try: return _one_shard(writer, sample, at, n, most)
+    finally: writer.close()
+
+def _with_numbers(paths, word):
+    "Files with the names that `datasets` knows"
+    named = [path.with_name(f"{word}-{i:05d}-of-{len(paths):05d}.parquet") for i, path in enumerate(paths)]
+    for old, new in zip(paths, named):
+        if old != new: os.replace(old, new)
+    return named
+
+# %% ../nbs/04c_shards.ipynb #002afce3
 def write_shards(
     sample, # called with a number from 0 gives a `Sample`
     n: int, # of samples
@@ -124,17 +138,6 @@ def write_shards(
         done.append(path)
     return done if layout == "webdataset" else _with_numbers(done, word)
 
-def _fill(writer, sample, at, n, most):
-    try: return _one_shard(writer, sample, at, n, most)
-    finally: writer.close()
-
-def _with_numbers(paths, word):
-    "Files with the names that `datasets` knows"
-    named = [path.with_name(f"{word}-{i:05d}-of-{len(paths):05d}.parquet") for i, path in enumerate(paths)]
-    for old, new in zip(paths, named):
-        if old != new: os.replace(old, new)
-    return named
-
 # %% ../nbs/04c_shards.ipynb #dfc82073
 def _picture_column(schema):
     "The column with the bytes of pictures; empty where there is none"
@@ -143,6 +146,7 @@ def _picture_column(schema):
              and any(inner.name == "bytes" for inner in field.type)]
     return found[0] if found else ""
 
+# %% ../nbs/04c_shards.ipynb #709bf503
 _key_and_suffix = re.compile(r"((?:.*/)?[^./][^./]*)\.([^/]*)$")
 
 def _samples_of_tar(path):
@@ -153,6 +157,7 @@ def _samples_of_tar(path):
         for key, group in groupby(named, key=lambda found: found[0]):
             yield key, {suffix: file.extractfile(member).read() for _, suffix, member in group}
 
+# %% ../nbs/04c_shards.ipynb #848e5bbc
 def _holds_pictures(path):
     "Whether a file is a shard"
     import pyarrow as pa, pyarrow.parquet as pq
@@ -162,6 +167,7 @@ def _holds_pictures(path):
         return "cls" in first or b'"label"' in first.get("json", b"")
     except (OSError, tarfile.TarError, pa.ArrowException): return False
 
+# %% ../nbs/04c_shards.ipynb #f7b81841
 def shards_in(
     path: Path # a folder, or a file
 ) -> list: # of files
@@ -179,6 +185,7 @@ def _class_names(schema):
     return {name: about["names"] for name, about in features.items()
             if isinstance(about, dict) and about.get("_type") == "ClassLabel" and about.get("names")}
 
+# %% ../nbs/04c_shards.ipynb #fea2d64e
 def _label_column(columns, classes, asked, path):
     if asked in columns: return asked
     if asked: raise BadSetting(f"{path} has no column {asked!r}; it has {joined(columns)}")
@@ -205,6 +212,7 @@ def _of_parquet(path, asked):
             facts = {k: v for k, v in row.items() if isinstance(v, (str, int, float, bool))}
             yield Sample(image.get("path") or "", image.get("bytes"), facts | dict(label=name))
 
+# %% ../nbs/04c_shards.ipynb #d39f390d
 _picture_suffixes = ("jpg", "jpeg", "png", "webp", "bmp", "gif", "tif", "tiff")
 
 def _of_tar(path, asked):
@@ -216,7 +224,7 @@ def _of_tar(path, asked):
         facts = {k: v for k, v in said.items() if isinstance(v, (str, int, float, bool))}
         yield Sample(said.get("name") or key, data, facts | dict(label="" if value in (None, -1, "-1") else str(value)))
 
-# %% ../nbs/04c_shards.ipynb #d39f390d
+# %% ../nbs/04c_shards.ipynb #435b7162
 _first_bytes = {b"\xff\xd8\xff": ".jpg", b"\x89PNG": ".png"}
 
 def _suffix_of(sample):
@@ -225,6 +233,7 @@ def _suffix_of(sample):
 
 def _part_of_shard(path): return part_of(re.sub(r"-\d+(-of-\d+)?$", "", path.stem))[0] or ""
 
+# %% ../nbs/04c_shards.ipynb #b6e38b81
 def unpack_shards(
     paths: list, # from `shards_in`
     folder: Path, # where the pictures go

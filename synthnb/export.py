@@ -177,7 +177,8 @@ _record = ".synthnb-export.json"
 def _key(plan, facts, layout, copy, most):
     "A checksum of all that decides what is written"
     rows = pd.util.hash_pandas_object(pd.concat([plan[["file", "sha256", "why"]], facts], axis=1), index=False)
-    return hashlib.sha256(rows.to_numpy().tobytes() + repr((layout, copy, most)).encode()).hexdigest()
+    how = copy if layout == "imagefolder" else most
+    return hashlib.sha256(rows.to_numpy().tobytes() + repr((layout, how)).encode()).hexdigest()
 
 def _recorded(folder):
     "What an earlier export wrote of itself; None where there is none"

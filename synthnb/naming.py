@@ -60,6 +60,7 @@ def _safe_name(name, most=80):
     while len(kept.encode()) > most: kept = kept[:-1].rstrip(". ")
     kept = _bounded.sub(r"\1x\2", kept)
     if kept.startswith((".", "__")) or _device.match(kept) or is_litter(kept): kept = "x" + kept
+    if not any(map(str.isalnum, kept)): return ""
     return kept.replace(".", "_") if is_litter(kept) else kept
 
 # %% ../nbs/01e_naming.ipynb #f545da60

@@ -267,6 +267,7 @@ def _has_pictures(folder):
     names = (path.suffix.lower() for pattern in ("*", "*/*") for path in folder.glob(pattern))
     return any(suffix in (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp") for suffix in names)
 
+# %% ../nbs/04_catalogue.ipynb #87eb5b66
 def out_of_shards(
     path: Path, # a folder, or a file
     column: str = None # that has the labels; None: found out

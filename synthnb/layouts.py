@@ -288,6 +288,7 @@ def _by_tables(names, tables, paths, reading, column=None) -> bool: # whether on
     reading.leave([path for path in paths if path not in found], f"not in {joined(used, most=3)}")
     return True
 
+# %% ../nbs/02a_layouts.ipynb #2c3a6217
 def _asked_table(asked, column, tables, paths, reading):
     "Take the classes of the table that was asked for, or of those that have the column; raises where none says any"
     names = [asked] if asked else sorted(tables, key=lambda name: not _is_metadata(name))
@@ -296,6 +297,7 @@ def _asked_table(asked, column, tables, paths, reading):
     raise BadSetting(f"the table {asked} says no labels: nine in ten of its rows have to name a picture here, and one "
                      f"column has to be called label; it has {joined(map(repr, tables[asked]), most=6)}")
 
+# %% ../nbs/02a_layouts.ipynb #1a7c58ab
 def _by_folders(paths, tables, aside) -> Reading:
     "Take the classes that folders and file names say; tables where these do not"
     own, other = Reading(aside=dict(aside)), Reading(aside=dict(aside))

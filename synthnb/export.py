@@ -203,6 +203,7 @@ def _earlier(folder, key):
 # %% ../nbs/05a_export.ipynb #ebd17bba
 def _often(values): return joined(f"{n:,} {value}" for value, n in Counter(values).most_common())
 
+# %% ../nbs/05a_export.ipynb #d7b549b7
 def _renamed_in_words(plan, folders):
     "Sentences on files and classes that have another name"
     old, new = (paths.str.rsplit("/", n=1).str[-1] for paths in (plan.path, plan.file))

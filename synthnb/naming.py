@@ -52,6 +52,7 @@ _words_for_parts = "train training validation valid dev val test testing eval ev
 _device = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\.|$)", re.I)
 _bounded = re.compile(rf"(^|[-._ 0-9])({'|'.join(_words_for_parts)})(?=$|[-._ 0-9])", re.I)
 
+# %% ../nbs/01e_naming.ipynb #491244e4
 def _safe_name(name, most=80):
     "A name in which nothing has a meaning to a file system or a reader; it may be empty"
     name = unicodedata.normalize("NFC", name)

@@ -260,7 +260,6 @@ class _Tables(Mapping):
         try: return read_table(self.files[path].read_bytes(), path)
         except OSError: return pd.DataFrame()
 
-# %% ../nbs/03_scan.ipynb #00d380bd
 def _asked(labels, root):
     "What was asked of the labels: {a table's path from the root: the file}, and parameters of `read_layout`"
     if labels is None: return {}, {}
@@ -271,7 +270,6 @@ def _asked(labels, root):
     name = file.resolve().relative_to(root.resolve()).as_posix() if inside else file.name
     return {name: file}, dict(asked=name)
 
-# %% ../nbs/03_scan.ipynb #6d769eca
 def _by_class_or_error(listing, depth, root, labels):
     "`_by_class`, where an error names the folder"
     files, how = _asked(labels, root)
@@ -279,7 +277,7 @@ def _by_class_or_error(listing, depth, root, labels):
     except NotFound: raise _no_pictures(root, None) from None
     except BadSetting as e: raise BadSetting(f"{root}: {e}") from None
 
-# %% ../nbs/03_scan.ipynb #75e6eacd
+# %% ../nbs/03_scan.ipynb #ca0ac931
 def _finished_rows(rows, root, strict, said=()):
     "Warn of what cannot be used; keep notes where there are any, and what is said of the pictures"
     if not rows.note.any(): rows = rows.drop(columns="note")
@@ -295,7 +293,6 @@ def _with_facts(rows, reading):
     known = facts.reindex(rows.path).reset_index(drop=True)
     return rows.assign(**{column: known[column].fillna(usual[column]) for column in known})
 
-# %% ../nbs/03_scan.ipynb #04b76d9d
 def scan_folder(
     root: Path, # a folder of pictures, laid out as `read_layout` understands; also an address, `s3://…`
     strict: bool = False, # raise `BadImage` for the first picture that cannot be used, instead of marking it

@@ -105,6 +105,7 @@ def _fill(writer, sample, at, n, most):
     try: return _one_shard(writer, sample, at, n, most)
     finally: writer.close()
 
+# %% ../nbs/04c_shards.ipynb #440e2c5b
 def _with_numbers(paths, word):
     "Files with the names that `datasets` knows"
     named = [path.with_name(f"{word}-{i:05d}-of-{len(paths):05d}.parquet") for i, path in enumerate(paths)]

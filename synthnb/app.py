@@ -11,6 +11,7 @@ from math import prod
 from pathlib import Path
 
 from .data import ImageSet, datasets, load
+from .export import LAYOUTS
 from .files import BadSetting, NotFound, SynthnbError, cores, joined, plural
 from .forecast import agree, forecast
 from .generate import augment, dry_run, prepare
@@ -29,7 +30,7 @@ from .tracking import load_mlflow, mirror, read_study
 from .workers import BACKENDS, quietly
 
 # %% ../nbs/51_app.ipynb #f05e8ef0
-_loading = "depth", "links", "max_pixels" # parameters of `load` that are options
+_loading = "depth", "labels", "links", "max_pixels" # parameters of `load` that are options
 
 _with_help = "a parameter of the generator, as often as needed: --with strategy=both --with max_cost=2.5"
 
@@ -122,6 +123,17 @@ def _report_options(parser):
     add_options_of(parser, report, "margin", "baseline")
     add_options_of(parser, read_results, "metric", "out", "train", "unit", "pattern")
 
+def _export_options(parser):
+    parser.add_argument("data", metavar="FOLDER",
+        help="a folder with a folder for each class, a saved set, or a data set's name")
+    parser.add_argument("--out", default="synthnb-export", metavar="DIR",
+        help="the folder to make (default synthnb-export)")
+    parser.add_argument("--layout", choices=LAYOUTS, default="imagefolder",
+        help="class folders with a table of labels (default), parquet files of Hugging Face, or WebDataset's tar files")
+    parser.add_argument("--copy", action="store_true",
+        help="copy files, instead of giving them a second name on the disk")
+    add_options_of(parser, load, *_loading, "near")
+
 def _meta_options(parser):
     parser.add_argument("folders", nargs="+", metavar="RUN", help="the folders of runs, each on another data set")
     add_options_of(parser, meta, "arm", "margin")
@@ -147,6 +159,9 @@ _commands = dict(
          "Compare what a run has so far, print it, and write its report anew; nothing is trained."),
     meta=(_meta_options, "average runs on several data sets",
          "What arms do on average over data sets, and what to expect on the next one."),
+    export=(_export_options, "hand pictures on to other programs",
+            "Hand pictures on in a layout that torchvision, Keras, timm and Hugging Face read, with labels, parts and "
+            "what each synthetic picture was made of. " + _resumes),
     bench=(_bench_options, "measure what synthnb claims about itself",
          "Measure what synthnb claims about itself, on this machine."))
 
@@ -366,6 +381,13 @@ def _report(folder, **given):
     if "answers" in run.config: print(*run.config["taken_for"], sep="\n")
     _print_comparison(run, **{k: given[k] for k in ("margin", "baseline", "metric") if k in given})
 
+def _export(data, out, layout, copy, **loading):
+    "Hand pictures on, and say how"
+    check_out(out, data)
+    images = load(data, **loading)
+    done = images.export(out, layout, loading.get("near", True), copy=copy)
+    print(*images.taken_for, done, f"pictures: {out}", sep="\n")
+
 def _meta(folders, **given):
     "Print what runs on several data sets say together"
     found = meta(folders, **given)
@@ -378,7 +400,7 @@ def main(
     "Do what the command `synthnb` is asked"
     given = vars(make_parser().parse_args(argv))
     commands = dict(run=_run, generate=_generate, stylize=_stylize, datasets=_datasets, plan=_plan,
-        report=_report, meta=_meta, bench=_bench)
+        report=_report, meta=_meta, export=_export, bench=_bench)
     command = commands[given.pop("command")]
     try: 
         with warnings.catch_warnings():

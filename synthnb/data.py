@@ -9,7 +9,7 @@ __all__ = ['COLUMNS', 'ImageSet', 'parquet_bytes', 'write_manifest', 'shared', '
 
 # %% ../nbs/00_data.ipynb #2346633c
 import hashlib, io, os, warnings
-from concurrent.futures import ThreadPoolExecutor
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
@@ -17,14 +17,16 @@ import pandas as pd
 from fastcore.basics import patch
 from PIL import Image
 
-from .catalogue import datasets, fetch
+from .catalogue import datasets, fetch, out_of_shards
 from .drawing import figure, png
 from .duplicates import duplicate_groups, near_duplicates
+from .export import Export, export_set
 from .feed import ORIGINS, batches, parts, plan, square, squares, warp
 from .files import (
     MAX_PIXELS, MIN_SIDE, BadImage, BadSetting, LeakError, NotFound, SynthnbError, cores, is_local, joined, link, place,
     plural, read_image, seeded, write_atomic)
 from .health import left_out, noted
+from .naming import put_pictures
 from .scan import changed_since, fingerprints_of, scan_folder, scan_table
 from .split import IF_ALIKE, copies_in_words, drawn, held_out
 
@@ -87,15 +89,17 @@ def image(self: ImageSet, i: int # number of the row
 # %% ../nbs/00_data.ipynb #eaf389dd
 def _as_set(cls, rows, root):
     "Make a set of what a scan found; a note on odd pictures is kept"
-    known = dict(source=rows.sha256.str[:16], group="") | {c: rows[c] for c in ("source", "group") if c in rows}
+    known = dict(source=rows.sha256.str[:16], group="", origin="real", maker="")
+    known |= {column: rows[column] for column in known if column in rows}
+    if not set(rows.get("origin", ())) <= set(ORIGINS): known["origin"] = "real" # a column of that name, of the user's
     columns = [*COLUMNS, *(["note"] if "note" in rows else [])]
-    images = cls(rows.assign(origin="real", maker="", **known)[columns], root)
+    images = cls(rows.assign(**known)[columns], root)
     images.taken_for = rows.attrs["taken_for"]
     return images
 
 @patch(cls_method=True)
 def from_table(cls: ImageSet,
-    table: pd.DataFrame, # path and label of each picture; perhaps part, and source and group where they are known
+    table: pd.DataFrame, # path and label of each picture; perhaps part, and source, origin and group where known
     root: Path = ".", # the folder that the paths start from
     **how # strict, max_pixels, min_side, see `scan_table`
 ) -> ImageSet: # rows in the table's order
@@ -111,11 +115,12 @@ def from_folder(cls: ImageSet,
     max_pixels: int = MAX_PIXELS, # a picture with more is refused
     min_side: int = MIN_SIDE, # a picture with a shorter side is too small, pixels
     label: str = None, # the label of all pictures, at whatever depth; None: as `read_layout` finds
-    depth: int = None # which folder of a path is its class, from 1; None: found out
+    depth: int = None, # which folder of a path is its class, from 1; None: found out
+    labels: str = None # a table of labels (.csv, .tsv, .jsonl), or the column that has them; None: found out
 ) -> ImageSet: # rows sorted by path
     """Scan a folder of pictures, and warn of what cannot be used. Raises `NotFound` where there are no pictures, and
     `BadSetting` where it is not clear which folders are the classes"""
-    return _as_set(cls, scan_folder(root, strict, links, max_pixels, min_side, label, depth), root)
+    return _as_set(cls, scan_folder(root, strict, links, max_pixels, min_side, label, depth, labels), root)
 
 # %% ../nbs/00_data.ipynb #7a7d8ac8
 @patch
@@ -186,31 +191,6 @@ def write_manifest(
     return write_atomic(place(folder)/"manifest.parquet", parquet_bytes(items, index=False))
 
 # %% ../nbs/00_data.ipynb #6d5e1f4a
-def _homes(items):
-    "Where each picture goes in a saved set: origin/label/name; two of one name are told apart by their content"
-    homes = items.origin + "/" + items.label + "/" + items.path.str.rsplit("/", n=1).str[-1]
-    twice = homes.str.lower().duplicated(keep=False) & (homes != items.path)
-    stem, suffix = homes.str.replace(r"\.(\w+)$", "", regex=True), homes.str.rsplit(".", n=1).str[-1]
-    homes = homes.where(~twice, stem + "-" + items.sha256.str[:8] + "." + suffix)
-    return homes.where(items.path != "", "")
-
-# %% ../nbs/00_data.ipynb #266b9a0f
-def _put(items, root, folder):
-    "Link a set's pictures into a folder: the rows with their new paths; pictures that are gone are left out"
-    homes = _homes(items)
-    def put(old, new):
-        there = old != "" and (root/old).is_file()
-        if there: link(root/old, folder/new)
-        return there
-    with ThreadPoolExecutor() as pool: there = np.array(list(pool.map(put, items.path, homes)), bool)
-    gone = items.kept & ~there
-    if gone.any():
-        warnings.warn(f"{gone.sum()} of {len(items)} pictures are not there any more, "
-                      f"{items.path[gone].iat[0]} the first; they are left out")
-    return items.assign(path=homes, kept=items.kept & ~gone,
-                        reason=items.reason.where(~gone, "unreadable: it is not there any more"))
-
-# %% ../nbs/00_data.ipynb #f2958449
 def _same_place(a, b): return a.resolve() == b.resolve() if is_local(a) and is_local(b) else str(a) == str(b)
 
 @patch
@@ -218,7 +198,7 @@ def save(self: ImageSet, folder: Path # or an address; in the set's own root, on
 ) -> ImageSet: # the same pictures, in their new place
     "Put the pictures and `manifest.parquet` into a folder"
     folder, items = place(folder), self.items.copy()
-    if not _same_place(folder, self.root): items = _put(items, self.root, folder)
+    if not _same_place(folder, self.root): items = put_pictures(items, self.root, folder)
     write_manifest(items, folder)
     return ImageSet(items, folder)
 
@@ -231,6 +211,23 @@ def open(cls: ImageSet, folder: Path # or an address
     if not path.is_file():
         raise NotFound(f"{folder} has no manifest.parquet; ImageSet.from_folder scans a folder of class folders")
     return cls(pd.read_parquet(path if is_local(path) else io.BytesIO(path.read_bytes())), place(folder))
+
+# %% ../nbs/00_data.ipynb #01f92f30
+@patch
+def export(self: ImageSet,
+    folder: Path, # to be made
+    layout: str = "imagefolder", # imagefolder, parquet or webdataset
+    near: bool = True, # look for near-duplicates across parts too
+    **how # copy, most: see `export_set`
+) -> Export: # says what was written, renamed and written anew
+    "Hand pictures in use on in a layout that others read; raises `LeakError` where parts share pictures"
+    there = [name for name in ("train", "validation", "test") if name in set(self.kept.part)]
+    for name, held in combinations(there, 2):
+        if not len(found := shared(self.part(name), self.part(held), near)): continue
+        raise LeakError(f"{plural(len(found), 'picture')} of the part {name} would be known from the part {held}: "
+                        f"{found.path[0]} {found.detail[0]}; images.part({name!r}).apart(images.part({held!r})) leaves "
+                        f"them out; {IF_ALIKE}")
+    return export_set(self.kept, self.root, folder, layout, **how)
 
 # %% ../nbs/00_data.ipynb #a82e0eed
 def _under(items, prefix):
@@ -423,17 +420,20 @@ def load(
     depth: int = None, # which folder of a path is its class, from 1; None: found out
     links: bool = False, # follow links that lead out of the folder
     max_pixels: int = MAX_PIXELS, # a picture with more is refused
-    near: bool = True # take near-duplicates for copies; False, for pictures that are all alike: only equal files
+    near: bool = True, # take near-duplicates for copies; False, for pictures that are all alike: only equal files
+    labels: str = None # a table of labels (.csv, .tsv, .jsonl), or the column that has them; None: found out
 ) -> ImageSet:
     "Load a data set by its name or address, a saved set, an archive or a folder of class folders; raises `NotFound`"
     name = str(name_or_path)
     if not name: raise NotFound("no data set and no folder was named; see synthnb.data.datasets()")
-    if name in datasets().index or name.startswith(("tfds:", "http://", "https://")):
-        return _all_grouped(ImageSet.from_folder(fetch(name), strict, links, max_pixels, depth=depth), near)
-    path = place(name_or_path)
-    if not (path/"manifest.parquet").is_file():
-        folder = path if path.is_dir() else fetch(name)
-        return _all_grouped(ImageSet.from_folder(folder, strict, links, max_pixels, depth=depth), near)
+    named = name in datasets().index or name.startswith(("tfds:", "http://", "https://"))
+    path = None if named else place(name_or_path)
+    if named or not (path/"manifest.parquet").is_file():
+        folder = path if path and path.is_dir() else fetch(name)
+        if unpacked := out_of_shards(folder, labels): folder, labels = unpacked, None
+        return _all_grouped(
+            ImageSet.from_folder(folder, strict, links, max_pixels, depth=depth, labels=labels), near)
+    if labels: raise BadSetting(f"{path} is a saved set, and its labels stand in its manifest; leave labels out")
     images = ImageSet.open(path)
     if strict: _refuse_changed(images)
     return _all_grouped(images, near)

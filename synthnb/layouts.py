@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from fastcore.basics import patch
 
 from .files import BadSetting, NotFound, joined, plural
-from .tables import labels_in_table
+from .tables import facts_in_table, labels_in_table
 
 # %% ../nbs/02a_layouts.ipynb #7e840dc4
 PARTS = dict(train="train", training="train", trn="train", test="test", testing="test", tst="test",
@@ -98,6 +98,7 @@ class Reading:
     aside: dict = field(default_factory=dict) # path: why it is in no class
     notes: list = field(default_factory=list) # sentences on what was decided
     tables: list = field(default_factory=list) # files that said the labels
+    facts: list = field(default_factory=list) # tables of where pictures come from, by path, see `facts_in_table`
     above: set = field(default_factory=set) # folders in which class folders stand, with a slash at their ends
 
     def leave(self, paths, why):
@@ -229,8 +230,10 @@ def _take_all(tree, reading):
 # %% ../nbs/02a_layouts.ipynb #4c4b2e86
 def _one_case(reading):
     "Give classes that differ between parts in capitals only the name that they have in the part for training"
-    known = {label.casefold(): label for path, label in reading.label.items() if reading.part[path] == "train"}
-    for path, label in reading.label.items(): reading.label[path] = known.get(label.casefold(), label)
+    train = {label for path, label in reading.label.items() if reading.part[path] == "train"}
+    known = {label.casefold(): label for label in sorted(train)}
+    for path, label in reading.label.items():
+        if label not in train: reading.label[path] = known.get(label.casefold(), label)
 
 def _settle_parts(reading):
     "Choose the part that is held out; leave the others aside"
@@ -268,13 +271,14 @@ def _by_depth(paths, depth, reading):
 # %% ../nbs/02a_layouts.ipynb #c3a08800
 def _is_metadata(name): return name.rsplit("/", 1)[-1].lower() in ("metadata.csv", "metadata.jsonl")
 
-def _by_tables(names, tables, paths, reading) -> bool: # whether one of them has labels
+def _by_tables(names, tables, paths, reading, column=None) -> bool: # whether one of them has labels
     "Take the classes that tables say, and the parts from a column, or from the folders of pictures and tables"
     found, used = {}, []
     for where in names:
-        labels = labels_in_table(tables[where], paths, where)
+        labels = labels_in_table(tables[where], paths, where, column)
         found |= labels
         if labels: used.append(where)
+        if labels: reading.facts.append(facts_in_table(tables[where], paths, where))
     for path, (label, word) in found.items():
         folders = [part_of(step)[0] for step in path.split("/")[:-1]]
         reading.take([path], label, part_of(word)[0] or next((part for part in folders if part), ""))
@@ -284,6 +288,16 @@ def _by_tables(names, tables, paths, reading) -> bool: # whether one of them has
     reading.leave([path for path in paths if path not in found], f"not in {joined(used, most=3)}")
     return True
 
+# %% ../nbs/02a_layouts.ipynb #2c3a6217
+def _asked_table(asked, column, tables, paths, reading):
+    "Take the classes of the table that was asked for, or of those that have the column; raises where none says any"
+    names = [asked] if asked else sorted(tables, key=lambda name: not _is_metadata(name))
+    if _by_tables(names, tables, paths, reading, column): return
+    if not asked: raise BadSetting(f"labels={column!r}: no table beside the pictures has such a column and names them")
+    raise BadSetting(f"the table {asked} says no labels: nine in ten of its rows have to name a picture here, and one "
+                     f"column has to be called label; it has {joined(map(repr, tables[asked]), most=6)}")
+
+# %% ../nbs/02a_layouts.ipynb #1a7c58ab
 def _by_folders(paths, tables, aside) -> Reading:
     "Take the classes that folders and file names say; tables where these do not"
     own, other = Reading(aside=dict(aside)), Reading(aside=dict(aside))
@@ -299,16 +313,18 @@ def _by_folders(paths, tables, aside) -> Reading:
 def read_layout(
     paths: list, # of pictures, relative, with slashes
     depth: int = None, # which folder of a path is its class, from 1; None: found out
-    tables: dict = {} # tables beside the pictures, by their paths; only those that are asked are looked up
+    tables: dict = {}, # tables beside the pictures, by their paths; only those that are asked are looked up
+    asked: str = None, # the path of the table that says the labels; None: found out
+    column: str = None # the column of a table that has the labels; None: found out
 ) -> Reading:
     """Tell which class and part each picture belongs to. Raises `NotFound` where no picture is in a class, and
     `BadSetting` where two readings are as good as each other"""
-    reading = Reading()
+    reading, paths = Reading(), sorted(paths)
     if depth is not None and depth < 1: raise BadSetting(f"depth={depth}: give the number of a folder, from 1")
-    paths = _without_thumbnails(sorted(paths), reading)
-    if depth: _by_depth(paths, depth, reading)
+    if asked or column: _asked_table(asked, column, tables, paths, reading)
+    elif depth: _by_depth(_without_thumbnails(paths, reading), depth, reading)
     elif not _by_tables(filter(_is_metadata, tables), tables, paths, reading):
-        reading = _by_folders(paths, tables, reading.aside)
+        reading = _by_folders(_without_thumbnails(paths, reading), tables, reading.aside)
     _one_case(reading)
     _settle_parts(reading)
     if not reading.label: raise NotFound("no picture is in a class; make a folder for each class, such as cats/1.jpg")

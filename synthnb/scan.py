@@ -168,11 +168,11 @@ def _suffixes_in_words(paths):
     often = sorted(counts.items(), key=lambda found: (-found[1], found[0]))
     return f"{plural(len(paths), 'file')} ({joined((f'{n:,} {suffix}' for suffix, n in often), most=4)})"
 
-def _by_class(listing, depth, tables={}):
+def _by_class(listing, depth, tables={}, **labels):
     "The files of classes, those with a problem and those left aside, with part and label; what was decided"
     other = listing.index.str.lower().str.endswith(_other_suffixes)
     named = listing.index[_named_as_picture(listing)]
-    reading = read_layout(list(named if len(named) else listing.index[~other]), depth, tables)
+    reading = read_layout(list(named if len(named) else listing.index[~other]), depth, tables, **labels)
     of_folder = _class_of_folder(reading)
     def kind(path): return of_folder.get(path.rpartition("/")[0], ("", ""))
     label = [reading.label.get(path) or kind(path)[0] for path in listing.index]
@@ -246,22 +246,34 @@ def _no_pictures(root, label):
     return NotFound(f"{root} has no folder with pictures in it; make one folder for each class: {example}, …")
 
 class _Tables(Mapping):
-    "The tables near the top of a listing, by path; one is read when it is asked"
-    def __init__(self, listing, root, most=20):
+    "The tables near the top of a listing, and others, by path; one is read when it is asked"
+    def __init__(self, listing, root, others={}, most=20):
         paths = [path for path in listing.index if path.lower().endswith(TABLES) and path.count("/") < 4]
-        self.root, self.paths = root, sorted(paths, key=lambda path: (path.count("/"), path))[:most]
+        near = sorted(paths, key=lambda path: (path.count("/"), path))[:most]
+        self.files = {path: root/path for path in near} | others
 
-    def __iter__(self): return iter(self.paths)
+    def __iter__(self): return iter(self.files)
 
-    def __len__(self): return len(self.paths)
+    def __len__(self): return len(self.files)
 
     def __getitem__(self, path):
-        try: return read_table((self.root/path).read_bytes(), path)
+        try: return read_table(self.files[path].read_bytes(), path)
         except OSError: return pd.DataFrame()
 
-def _by_class_or_error(listing, depth, root):
+def _asked(labels, root):
+    "What was asked of the labels: {a table's path from the root: the file}, and parameters of `read_layout`"
+    if labels is None: return {}, {}
+    if not labels.lower().endswith(TABLES): return {}, dict(column=labels)
+    file = next((file for file in (place(labels), root/labels) if file.is_file()), None)
+    if file is None: raise NotFound(f"there is no table {labels}; give the path of a file, or the name of a column")
+    inside = is_local(root) and file.resolve().is_relative_to(root.resolve())
+    name = file.resolve().relative_to(root.resolve()).as_posix() if inside else file.name
+    return {name: file}, dict(asked=name)
+
+def _by_class_or_error(listing, depth, root, labels):
     "`_by_class`, where an error names the folder"
-    try: return _by_class(listing, depth, _Tables(listing, root))
+    files, how = _asked(labels, root)
+    try: return _by_class(listing, depth, _Tables(listing, root, files), **how)
     except NotFound: raise _no_pictures(root, None) from None
     except BadSetting as e: raise BadSetting(f"{root}: {e}") from None
 
@@ -273,6 +285,14 @@ def _finished_rows(rows, root, strict, said=()):
     rows.attrs["taken_for"] = [*said, *noted_in_words(rows)]
     return rows
 
+def _with_facts(rows, reading):
+    "The rows with source, origin and more where a table of ours says them"
+    facts = pd.concat([pd.DataFrame(columns=["source", "origin"]), *reading.facts])
+    if not len(facts): return rows
+    usual = dict(source=rows.sha256.str[:16], origin="real", group="", maker="")
+    known = facts.reindex(rows.path).reset_index(drop=True)
+    return rows.assign(**{column: known[column].fillna(usual[column]) for column in known})
+
 def scan_folder(
     root: Path, # a folder of pictures, laid out as `read_layout` understands; also an address, `s3://…`
     strict: bool = False, # raise `BadImage` for the first picture that cannot be used, instead of marking it
@@ -280,7 +300,8 @@ def scan_folder(
     max_pixels: int = MAX_PIXELS, # a picture with more is refused
     min_side: int = MIN_SIDE, # a picture with a shorter side is too small, pixels
     label: str = None, # the label of all pictures, at whatever depth; None: as `read_layout` finds
-    depth: int = None # which folder of a path is its class, from 1; None: found out
+    depth: int = None, # which folder of a path is its class, from 1; None: found out
+    labels: str = None # a table of labels (.csv, .tsv, .jsonl), or the column that has them; None: found out
 ) -> pd.DataFrame: # one row a file, in order: path, label, part, sha256, width, height, kept, reason; note
     """Scan a folder of pictures, and warn of what cannot be used. Sentences on what it was taken for are in its
     `attrs["taken_for"]`. Raises `NotFound` where there are no pictures, and `BadSetting` where classes are not clear"""
@@ -290,14 +311,14 @@ def scan_folder(
     listing = _listing(root, links)
     paths, reading = list(listing.index), None
     if label: listing = listing[_named_as_picture(listing) | (listing.problem != "")].assign(part="", label=label)
-    else: listing, reading = _by_class_or_error(listing, depth, root)
+    else: listing, reading = _by_class_or_error(listing, depth, root, labels)
     if not (listing.label != "").any(): raise _no_pictures(root, label)
     found = _judged_file(_contents(root, listing, max_pixels), min_side)
     rows = found.assign(part=listing.part, label=listing.label).reset_index()
     rows = rows[["path", "label", "part", "sha256", "width", "height", "kept", "reason", "note"]]
     rows = _finished_rows(rows, root, strict, reading.sentences() if reading else [])
     if reading: _warn_of_empty(paths, root, reading.above)
-    return rows
+    return _with_facts(rows, reading) if reading else rows
 
 # %% ../nbs/03_scan.ipynb #5fa88920
 def _checked_table(table):

@@ -244,6 +244,7 @@ def study(
     seconds: float | list[float] = None, # in place of steps: time of training
     size: int = None, # side of the squares, pixels; None: 32 for digits, 128 for anything else
     depth: int = None, # which folder of a path is its class, from 1; None: found out from the folders
+    labels: str = None, # a table of labels (.csv, .tsv, .jsonl), or the column that has them; None: found out
     links: bool = False, # follow links that lead out of the folder
     max_pixels: int = MAX_PIXELS, # a picture with more is refused
     near: bool = True, # keep near-duplicates together; False, where alike pictures are no copies, lets real copies leak
@@ -268,7 +269,7 @@ def study(
     look = _usual(data, dict(per_class=per_class, size=size, flip=flip, replicates=replicates), quick)
     length = _length(data, steps, epochs, seconds, bool(patience or as_published), quick)
     chosen = named_arms(as_list(arms), named_generators(generator, options), as_list(n), as_list(share), more)
-    images, taken_for = _sound(data, skip_bad, near, depth=depth, links=links, max_pixels=max_pixels)
+    images, taken_for = _sound(data, skip_bad, near, depth=depth, labels=labels, links=links, max_pixels=max_pixels)
     check_out(out, data)
     real, held = held_out(images, test, seed, near)
     usual = dict(size=look["size"], flip=look["flip"], patience=patience, as_published=as_published)

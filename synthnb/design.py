@@ -117,6 +117,7 @@ def arms_for(self: Design, trainer) -> list: # of str
     own, able = getattr(trainer, "arms", None), getattr(trainer, "strong", False)
     return [arm.name for arm in self.arms if (own is None or arm.name in own) and (able or not arm.strong)]
 
+# %% ../nbs/31_design.ipynb #c36c4e8f
 @patch
 def budgets_for(self: Design, trainer) -> list: # [None] for a trainer that is not trained by steps
     "Budgets that a trainer is measured at"
@@ -140,6 +141,7 @@ def draws(self: Design) -> int:
     "Number of draws of real pictures, on which verdicts rest"
     return self.replicates // (self.repeats[0] * self.repeats[1])
 
+# %% ../nbs/31_design.ipynb #df6d5318
 @patch(as_prop=True)
 def baseline(self: Design) -> str: # "original" or, where there is none, the first arm
     "Name of the arm that the others are compared with"

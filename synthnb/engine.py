@@ -84,6 +84,7 @@ def _only_session():
     options.log_severity_level = 3
     return ort.InferenceSession(onnx_network(), options, providers=["CPUExecutionProvider"])
 
+# %% ../nbs/21b_engine.ipynb #897175b1
 def features_of(
     squares: np.ndarray # uint8 [n, 224, 224, 3], RGB
 ) -> np.ndarray: # float32 [n, 1280], 0 to 6
@@ -97,6 +98,7 @@ def _last_layer():
     tensors = imagenet_tensors()
     return tensors["_fc.weight"].T.copy(), tensors["_fc.bias"].copy()
 
+# %% ../nbs/21b_engine.ipynb #e10a93ed
 def beliefs_of(
     features: np.ndarray # [n, 1280]
 ) -> np.ndarray: # float32 [n, 1000]; rows sum to 1

@@ -42,6 +42,7 @@ def _connected(path):
     db.execute("CREATE TABLE IF NOT EXISTS features (id INTEGER PRIMARY KEY, key BLOB UNIQUE, value BLOB)")
     return db
 
+# %% ../nbs/21c_feature_cache.ipynb #6b15b7f4
 def _row_value(key, row):
     data = np.ascontiguousarray(row, np.float32).tobytes()
     return data + zlib.crc32(data, zlib.crc32(key)).to_bytes(4, "little")
@@ -110,6 +111,7 @@ def get(self: FeatureCache,
     found |= {key: _row_in(key, value) for key, value in rows}
     return {key: row for key, row in found.items() if row is not None}
 
+# %% ../nbs/21c_feature_cache.ipynb #9e2990dd
 @patch
 def put(self: FeatureCache,
     rows # pairs of key and features
@@ -132,6 +134,7 @@ def write(self: FeatureCache):
     if rows: self.attempt(insert)
     self.new = {}
 
+# %% ../nbs/21c_feature_cache.ipynb #f67d3445
 @patch
 def shorten(self: FeatureCache, db):
     "Delete the oldest rows, and a tenth more than is needed, where the file takes more than it may"

@@ -99,6 +99,7 @@ def as_dict(self: Recipe) -> dict: # JSON-able
 @patch
 def __repr__(self: Recipe): return f"Recipe({joined(f'{name}={getattr(self, name)!r}' for name in self.as_dict())})"
 
+# %% ../nbs/22_recipes.ipynb #f6f1bdf5
 @patch(cls_method=True)
 def from_dict(cls: Recipe,
     values: dict # from `Recipe.as_dict`
@@ -234,6 +235,7 @@ def _loss_asked(model, recipe, taught):
     name = recipe.loss or "crossentropy"
     return loss_of(name, recipe.smoothing), name == "crossentropy" and not recipe.smoothing
 
+# %% ../nbs/22_recipes.ipynb #3562a62a
 def _steps_of(model, recipe, budgets, taught):
     "The training steps that a recipe asks for"
     (loss, plain), optimizer, rate = _loss_asked(model, recipe, taught), None, None
@@ -245,8 +247,6 @@ def _steps_of(model, recipe, budgets, taught):
         def rate(used): return rates(int(parts * min(used, 1)))
     if optimizer or loss or model.losses or not plain: return AskedSteps(model, optimizer, loss, plain, rate)
     return PlainSteps(model)
-
-
 
 # %% ../nbs/22_recipes.ipynb #92b9a0ce
 def _soft_labels(teacher, recipe, pictures, classes):

@@ -68,6 +68,7 @@ def budgets_of(self: Layout, trainer: str = None) -> list:
     if own is None: return self.budgets
     return own or [None]
 
+# %% ../nbs/47_records.ipynb #78da9a46
 @patch
 def arms_of(self: Layout, trainer: str = None) -> list: # of str
     "Arms that a trainer is given"

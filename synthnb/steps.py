@@ -56,6 +56,7 @@ def _two_columns(p):
     import tensorflow as tf
     return p if p.shape[-1] > 1 else tf.concat([1 - p, p], 1)
 
+# %% ../nbs/22c_steps.ipynb #2a33b8c0
 def accuracy(y, p):
     "Whether the class with the greatest share is found, for each picture"
     import keras
@@ -143,6 +144,7 @@ def check_shares(
         raise BadSetting("soft labels are probabilities: no row may have a negative number, and each sums to 1")
     return shares
 
+# %% ../nbs/22c_steps.ipynb #9e133e29
 def entropy(
     shares: np.ndarray # [n, classes]
 ) -> float: # mean of the pictures; the least cross-entropy that a network can reach

@@ -36,6 +36,7 @@ def replicate_seed(
     each = dict(draw=design.repeats[0] * design.repeats[1], generation=design.repeats[1], training=1)[what]
     return seeded(design.seed, "replicate", replicate // each * each) # that of the first replicate that shares it
 
+# %% ../nbs/37_tasks.ipynb #17097922
 @dataclass
 class PicturesTask:
     "Make the pictures of one replicate"
@@ -112,6 +113,7 @@ class Missing:
     budgets: list # those without a record
     trainer: object
 
+# %% ../nbs/37_tasks.ipynb #b3f95453
 def missing_trainings(
     experiment # an `Experiment`
 ) -> list: # of Missing
@@ -175,6 +177,7 @@ def add_trials(self: Work, replicate: int, per_class: int):
         task.trial.error_file.unlink(missing_ok=True)
         self.add(task)
 
+# %% ../nbs/37_tasks.ipynb #8a5bcdd2
 @patch(as_prop=True)
 def pictures(self: Work) -> list: # of PicturesTask
     "The replicates whose pictures are made"
@@ -192,6 +195,7 @@ def note_failure(trial: Trial, failed: Failed):
     about |= dict(budgets=[goal.budget for goal in trial.goals], error=failed.error, traceback=failed.traceback)
     write_atomic(trial.error_file, json.dumps(about, indent=1).encode())
 
+# %% ../nbs/37_tasks.ipynb #b52c7574
 @patch
 def end(self: Work, 
     number: int, # of the task
@@ -212,6 +216,7 @@ def _give_up(replicate, failed):
     raise SynthnbError(f"the pictures of replicate {replicate} could not be made: {failed.error}; "
                        "what is made is kept, and running again goes on from there") from failed.exception
 
+# %% ../nbs/37_tasks.ipynb #8745e973
 @patch
 def pictures_made(self: Work):
     "Raise if a replicate has no pictures; else write the manifest of the run"

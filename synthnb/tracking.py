@@ -60,6 +60,7 @@ def measured(self: StepLog,
     self._file.write(_event(step=int(step), summary=_points(values)))
     self._file.flush()
 
+# %% ../nbs/34_tracking.ipynb #6ea79554
 @patch
 def close(self: StepLog):
     "Write a point of the steps since the last one, and end the file"
@@ -100,6 +101,7 @@ def _commit_of(folder, prefix=""):
     changes = _printed_by(*git, "status", "--porcelain", "--untracked-files=no")
     return {f"{prefix}commit": commit, f"{prefix}changed": bool(changes)}
 
+# %% ../nbs/34_tracking.ipynb #ceeac592
 def made_with() -> dict: # name: string, number or bool
     "Versions, processor, cores and memory, and where there are any, commits: of the working directory and of synthnb"
     package = Path(synthnb.__file__).resolve()
@@ -217,6 +219,7 @@ def _mlflow_home(client, uri, name):
     file = Path(uri.removeprefix("sqlite:///")).resolve()
     return client.create_experiment(name, file.with_suffix(".artifacts").as_uri())
 
+# %% ../nbs/34_tracking.ipynb #515f699c
 def _runs_with(client, home, tag, value):
     "MLflow's runs with a tag, all pages of them, by their names"
     found, token = {}, None

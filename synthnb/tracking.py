@@ -173,8 +173,8 @@ def _study_tables(path):
         raise BadSetting(f"{path} is no TOML: {redact(str(e))}") from None
     for section, table in tables.items():
         if section not in _study_sections or not isinstance(table, dict):
-            raise BadSetting(f"{path} has {section!r}; at its top there may be "
-                             f"{joined(f'[{name}]' for name in _study_sections)}")
+            *others, last = (f"[{name}]" for name in _study_sections)
+            raise BadSetting(f"{path} has {section!r}; at its top there may be {joined(others)} and {last}")
         for name, value in table.items():
             if _is_secret_setting(name, value):
                 raise BadSetting(f"{path}: {name!r} in [{section}] is, or looks like, a key, and others may read "

@@ -245,7 +245,8 @@ def _print_comparison(run, **given):
 def _status_of(failures) -> int:
     "Say which trainings failed; the exit status"
     if not len(failures): return 0
-    told = failures.assign(error=failures.error.str.slice(0, 200))[["arm", "replicate", "per_class", "error"]]
+    shown = [c for c in ("arm", "trainer", "replicate", "per_class", "error") if c in failures]
+    told = failures.assign(error=failures.error.str.slice(0, 200))[shown]
     print(f"\n{plural(len(failures), 'training')} failed; the same command tries them again", file=sys.stderr)
     print(told.to_string(index=False), file=sys.stderr)
     return 1

@@ -265,14 +265,19 @@ def _put_files(client, parent, run):
         if path.exists(): client.log_artifact(parent, str(path))
 
 # %% ../nbs/34_tracking.ipynb #6b190a32
-_trial_parameters = "arm", "replicate", "per_class", "budget", "seed"
+_trial_parameters = "arm", "trainer", "replicate", "per_class", "budget", "seed"
 
+def _asked_of_trial(row):
+    "What a trial was asked, as MLflow shows it; all of it but the seed makes its name"
+    given = {k: row[k] for k in _trial_parameters if k in row and not pd.isna(row[k])}
+    return {k: f"{v:g}" if isinstance(v, float) else v for k, v in given.items()}
+
+# %% ../nbs/34_tracking.ipynb #04185d84
 def _put_trials(client, home, parent, trials):
     "Copy each row of the table of trials as a run below the parent"
     known, tags = _runs_with(client, home, "mlflow.parentRunId", parent), {"mlflow.parentRunId": parent}
     for row in trials.to_dict("records"):
-        given = {k: row[k] for k in _trial_parameters if k in row and not pd.isna(row[k])}
-        params = {k: f"{v:g}" if isinstance(v, float) else v for k, v in given.items()}
+        params = _asked_of_trial(row)
         metrics = {k: v for k, v in row.items() if k not in params and isinstance(v, (int, float))}
         name = joined([v for k, v in params.items() if k != "seed"], between="-")
         _put_run(client, home, name, tags, params, metrics, known)

@@ -122,7 +122,8 @@ def arms_for(self: Design, trainer) -> list: # of str
 def budgets_for(self: Design, trainer) -> list: # [None] for a trainer that is not trained by steps
     "Budgets that a trainer is measured at"
     own = getattr(trainer, "budgets", None)
-    return self.budgets if own is None else own or [None]
+    if own is None: return self.budgets
+    return _several(own, self.unit) if own else [None]
 
 @patch(as_prop=True)
 def settings(self: Design) -> list: # of (per_class, budget, trainer)

@@ -134,6 +134,12 @@ def _check_signature(function, name):
         raise BadSetting(f"the trainer {name!r} cannot be called with ({joined(_asked_of_fit)}); define it as "
                          "fit(train, labels, budget, seed, validation=None, tick=None)") from None
 
+def _fit_with(fit, train, labels, budget, seed, **more):
+    "Call the `fit` of a trainer with what it takes"
+    known = inspect.signature(fit).parameters
+    every = any(p.kind is p.VAR_KEYWORD for p in known.values())
+    return fit(train, labels, budget, seed, **{k: v for k, v in more.items() if every or k in known})
+
 @dataclass
 class FunctionTrainer:
     "A plain function as a trainer"
@@ -144,9 +150,7 @@ class FunctionTrainer:
 
     def fit(self, train, labels, budget, seed, validation=None, tick=None):
         "Call the function with what it takes"
-        known = inspect.signature(self.function).parameters
-        more = {k: v for k, v in dict(validation=validation, tick=tick).items() if k in known}
-        return self.function(train, labels, budget, seed, **more)
+        return _fit_with(self.function, train, labels, budget, seed, validation=validation, tick=tick)
 
 # %% ../nbs/24_trainers.ipynb #54bc6612
 def as_trainer(given): # something with name and fit, or fit_at
@@ -201,7 +205,7 @@ def train_through(
     for group in [budgets] if whole else [[budget] for budget in budgets]:
         train.forget()
         ticks.begin()
-        predictor = trainer.fit(train, labels, group[-1], seed, validation=validation, tick=ticks)
+        predictor = _fit_with(trainer.fit, train, labels, group[-1], seed, validation=validation, tick=ticks)
         for budget in group: reached(budget, predictor)
 
 # %% ../nbs/24_trainers.ipynb #345e0738
@@ -211,7 +215,9 @@ def recipe_for(trainer, given: Recipe) -> Recipe:
     "The recipe that a trainer follows in an experiment with a recipe `given`"
     own = getattr(trainer, "recipe", None)
     if own is None: return given
-    return replace(given, **Recipe.from_dict(own).as_dict()) if isinstance(own, dict) else own
+    if not isinstance(own, dict): return own
+    changed = Recipe.from_dict(own)
+    return replace(given, **{name: getattr(changed, name) for name in own})
 
 class Keras:
     "Trains a Keras network by a recipe"
@@ -227,7 +233,8 @@ class Keras:
         **parameters # of the network
     ):
         self.network, self.name, self.recipe = network, name or getattr(network, "__name__", network), recipe
-        self.budgets, self.teacher, self.parameters = budgets, teacher, parameters
+        self.budgets = budgets if budgets is None else sorted(np.atleast_1d(budgets).tolist())
+        self.teacher, self.parameters = teacher, parameters
         if teacher not in (None, *TEACHERS):
             raise BadSetting(f"teacher={teacher!r}: give {joined(TEACHERS, between=' or ')}, or leave it out")
 

@@ -211,7 +211,8 @@ def recipe_for(trainer, given: Recipe) -> Recipe:
     "The recipe that a trainer follows in an experiment with a recipe `given`"
     own = getattr(trainer, "recipe", None)
     if own is None: return given
-    return replace(given, **Recipe.from_dict(own).as_dict()) if isinstance(own, dict) else own
+    if isinstance(own, dict): Recipe.from_dict(own) # raises for what no recipe has
+    return replace(given, **own) if isinstance(own, dict) else own
 
 class Keras:
     "Trains a Keras network by a recipe"
@@ -437,5 +438,6 @@ def described_trainer(
     "Describe a trainer as the run's configuration does"
     own = getattr(trainer, "recipe", None)
     known = dict(params=getattr(trainer, "params", None), budgets=getattr(trainer, "budgets", None), arms=arms,
-        features=getattr(trainer, "features", None), recipe=own if isinstance(own, dict) else own and own.as_dict())
+        features=getattr(trainer, "features", None), tuned=getattr(trainer, "tuned", None),
+        recipe=own if isinstance(own, dict) else own and own.as_dict())
     return dict(name=trainer.name) | {k: v for k, v in known.items() if v or v == []}

@@ -6,7 +6,7 @@
 __all__ = ['SPACE', 'corrected', 'Found', 'search', 'write_searches']
 
 # %% ../nbs/38_search.ipynb #8c549eb2
-import json, tempfile, time
+import contextlib, json, logging, tempfile, time
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from pathlib import Path
@@ -221,6 +221,15 @@ def divided(self: _Asked) -> tuple: # pictures to train on, and validation pictu
     return images, kept_out
 
 # %% ../nbs/38_search.ipynb #9292c859
+@contextlib.contextmanager
+def _hushed():
+    "Let TensorFlow not warn that each network is traced anew"
+    logger = logging.getLogger("tensorflow")
+    before = logger.level
+    logger.setLevel(logging.ERROR)
+    try: yield
+    finally: logger.setLevel(before)
+
 def _trained(asked_for, recipe, images, kept_out) -> tuple: # probabilities [n, classes], and whether it began
     "Train by a recipe, and ask about the validation pictures"
     s, labels, found = asked_for, asked_for.real.labels, []
@@ -229,7 +238,7 @@ def _trained(asked_for, recipe, images, kept_out) -> tuple: # probabilities [n, 
     train = TrainingSet(images.items, images.root, labels, share)
     def reached(budget, predictor):
         found.extend((answers(predictor, kept_out, len(labels), trainer.name), predictor.facts.get("begun", True)))
-    train_through(trainer, train, labels, [s.steps], seeded(s.seed, "search", "training"), reached)
+    with _hushed(): train_through(trainer, train, labels, [s.steps], seeded(s.seed, "search", "training"), reached)
     if not np.isfinite(found[0]).all(): raise SynthnbError("the network gave numbers that are not finite")
     return found[0], bool(found[1])
 
@@ -315,7 +324,7 @@ def _corrected(self: Found, kept_out) -> float: # None: not known
     said = np.stack([np.load(self.out/"probabilities"/f"{number:04}.npy") for number in done])
     items, judged = kept_out.kept, _scores(said, kept_out.numbers(self.asked.real.labels))
     value = corrected(*judged, items.group.where(items.group != "", items.source))
-    return None if np.isnan(value) else value
+    return None if np.isnan(value) else min(value, float(self.tries.accuracy[self.best]))
 
 @patch(as_prop=True)
 def tuned(self: Found) -> dict: # JSON-able
@@ -325,7 +334,7 @@ def tuned(self: Found) -> dict: # JSON-able
     best, first = rows.loc[self.best], rows.accuracy.iat[0]
     return dict(tried=len(rows), failed=int(rows.cross_entropy.isna().sum()), by="cross-entropy",
         pictures=len(kept_out), steps=s.steps, arm=s.arm.name if s.arm.makers or s.arm != Arm(s.arm.name) else None,
-        minutes=round(rows.seconds.sum() / 60, 2), accuracy=float(best.accuracy),
+        minutes=s.minutes, accuracy=float(best.accuracy),
         corrected=self._corrected(kept_out), first=None if pd.isna(first) else float(first),
         sampler=s.sampler, around=s.recipe.as_dict())
 

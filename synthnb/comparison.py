@@ -102,6 +102,7 @@ class Facts:
     overlap: float = None # share of its training pictures that a draw has in common with another; None: not known
     repeats: int = 1 # replicates that share a draw of training pictures, and are one pair together
     metrics: dict = field(default_factory=dict) # what is compared, by name: better and unit; none: accuracy
+    tuned: dict = field(default_factory=dict) # how recipes were chosen, by trainer: see `search.Found`
 
 class _Fact:
     "An attribute of a comparison that is read from its facts"

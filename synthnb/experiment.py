@@ -22,6 +22,7 @@ from .model import Recipe
 from .records import UNREPEATABLE, Layout
 from .replicate import make_pictures
 from .run import Run
+from .search import write_searches
 from .stats import too_few
 from .tracking import made_with, versions, write_study
 from .tasks import PicturesTask, Work, missing_trainings
@@ -188,6 +189,7 @@ def _claim(self: Experiment, jobs):
     more = _more(before, new)
     self.config = before | {name: new[name] for name in more} | ({} if self.looks else _grown(before, more))
     write_atomic(self.out/"config.json", json.dumps(self.config, indent=1).encode())
+    write_searches(self.out, self.design.trainers)
     if self.study is not None: write_study(self.out/"study.toml", self.study, self.config.get("made_with", {}))
 
 # %% ../nbs/30_experiment.ipynb #091f8510

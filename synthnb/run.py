@@ -318,6 +318,8 @@ def compare(self: Run,
     looks, trials, predictions = looks_of(config), self.trials, self.known_predictions
     if looks is None: found = compare_trials(trials, predictions, *asked, metric=metrics)
     else: found = _compare_at(looks, trials, predictions, metrics, *asked)
+    tuned = {each["name"]: each["tuned"] for each in config.get("trainers") or () if each.get("tuned")}
+    found = Comparison.of(found, replace(found.facts, tuned=tuned))
     return found[found.metric.isin(wanted)].reset_index(drop=True) if foreseen and "metric" in found else found
 
 @patch

@@ -93,7 +93,8 @@ def trial_task(
     goals = goals_of(experiment, arm, replicate, per_class, budgets, len(images), trainer)
     last, learns = goals[-1], arm.model != REFERENCE
     length = dict(seconds=last.at) if design.unit == "seconds" else dict(steps=last.at)
-    share = asked(arm, images.items.label[images.items.origin == "real"]) if learns else {}
+    once = arm_pictures(drawn, arm.name).items # `asked` itself counts how often each is there
+    share = asked(arm, once.label[once.origin == "real"]) if learns else {}
     own = recipe_for(trainer, design.recipe)
     recipe = replace(own, share=share, strong=own.strong or arm.strong, **length)
     if recipe.as_published and learns: seed = seeded(seed, arm.name)

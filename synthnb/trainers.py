@@ -444,5 +444,6 @@ def described_trainer(
     "Describe a trainer as the run's configuration does"
     own = getattr(trainer, "recipe", None)
     known = dict(params=getattr(trainer, "params", None), budgets=getattr(trainer, "budgets", None), arms=arms,
-        features=getattr(trainer, "features", None), recipe=own if isinstance(own, dict) else own and own.as_dict())
+        features=getattr(trainer, "features", None), tuned=getattr(trainer, "tuned", None),
+        recipe=own if isinstance(own, dict) else own and own.as_dict())
     return dict(name=trainer.name) | {k: v for k, v in known.items() if v or v == []}

@@ -168,10 +168,19 @@ def _what_to_do(facts):
     fewer = "draw fewer of them (per_class) and " if facts.overlap > .9 else ""
     return f" For other pictures of their kind, {fewer}train on each draw with new seeds too (repeats=2)"
 
-@patch
-def scope(self: Comparison) -> str:
+def _tuned_in_words(name, tuned):
+    "Say that a recipe was chosen, and how much better than it is the best of several seems"
+    chosen = f"The recipe of {name} was chosen among {tuned['tried']} by {tuned['by']}"
+    pictures = plural(tuned["pictures"], "validation picture")
+    for_arm = f"the arm {tuned['arm']}" if tuned["arm"] else "real pictures alone"
+    honest = tuned["corrected"] if tuned["tried"] > 1 else None
+    honest = "" if honest is None else f", about {_percent(honest)} % without the luck of the choice"
+    return (f" {chosen} on {pictures} taken from the training pictures, after {plural(tuned['steps'], 'step')} on "
+            f"{for_arm}, which it may favour; it had {_percent(tuned['accuracy'])} % of them right{honest}.")
+
+# %% ../nbs/49c_wording.ipynb #e39fc46c
+def _population_in_words(facts):
     "Say which training pictures the verdicts are about"
-    facts = as_comparison(self).facts
     if not facts.population:
         return ("Which training pictures the replicates have in common is not known; where they are the same ones, "
                 "verdicts are for these only")
@@ -179,6 +188,13 @@ def scope(self: Comparison) -> str:
     wide = ", and intervals are widened for it" if facts.repeats > 1 and 0 < facts.overlap <= .9 else ""
     shared = f" Draws have {_percent(facts.overlap)} % of them in common{wide}{each}." if facts.overlap < 1 else ""
     return f"Verdicts are for {facts.population}.{shared}{_what_to_do(facts)}".rstrip(".")
+
+@patch
+def scope(self: Comparison) -> str:
+    "Say which training pictures the verdicts are about, and which recipes were chosen on some of them"
+    facts = as_comparison(self).facts
+    tuned = "".join(_tuned_in_words(*each) for each in facts.tuned.items())
+    return f"{_population_in_words(facts)}.{tuned}".rstrip(".")
 
 # %% ../nbs/49c_wording.ipynb #e5fa1ca4
 def _rising_of(rows): return rows.rising if "rising" in rows else [None] * len(rows)

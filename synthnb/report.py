@@ -133,7 +133,7 @@ def _notes(run, trials, comparison): # yields sentences
     if reach: yield reach + "."
     yield from _rare_failures(run)
     if not elsewhere: yield from _undone(run, trials)
-    if REFERENCE not in set(trials.arm) and not elsewhere: yield _try_features
+    if not {REFERENCE, "frozen"} & {*trials.arm, *trials.get("trainer", ())} and not elsewhere: yield _try_features
 
 # %% ../nbs/46_report.ipynb #b881b4a2
 def published(

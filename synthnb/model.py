@@ -123,24 +123,26 @@ def cnn(
 
 # %% ../nbs/20_model.ipynb #491d6d64
 def forward(
-    model # a network with a layer `features`, such as `cnn`
-): # tf.function: float32 [n, size, size, 3] in 0..1 -> the network's outputs and its penultimate activations
+    model # a network, such as `cnn`
+): # tf.function: float32 [n, size, size, 3] in 0..1 -> outputs, and activations of a layer `features` or None
     "Compile a forward pass; the weights stay the network's own, so it follows a training"
     import keras, tensorflow as tf
-    both = keras.Model(model.inputs, [model.outputs[0], model.get_layer("features").output])
-    batch = tf.TensorSpec([None, *model.input_shape[1:]], tf.float32)
-    return tf.function(lambda x: both(x, training=False), input_signature=[batch])
+    layer = next((layer for layer in model.layers if layer.name == "features"), None)
+    outputs = [model.outputs[0]] + ([layer.output] if layer else [])
+    both, batch = keras.Model(model.inputs, outputs), tf.TensorSpec([None, *model.input_shape[1:]], tf.float32)
+    def look(x): return [*both(x, training=False), None][:2]
+    return tf.function(look, input_signature=[batch])
 
 def predict(
     model, # a network, or from `forward`: one that is measured more than once is compiled once
     images: ImageSet, # pictures; or batches from `ImageSet.tfdata`, which are decoded once for all measurements
     size: int = None, # side of the square pictures in training, pixels; not needed for batches
     labels: list = None # order of the class numbers; None: `images.labels`
-) -> tuple: # probabilities float32 [n, classes]; features float32 [n, k], with k of 128 for `cnn`
+) -> tuple: # probabilities float32 [n, classes]; features float32 [n, k], 128 for `cnn`, or None
     "Class probabilities and penultimate features of pictures, in the order of the rows in use"
-    compiled = forward(model) if hasattr(model, "layers") else model
+    look = forward(model) if hasattr(model, "layers") else model
     batches = images.tfdata(size, 32, labels=labels) if isinstance(images, ImageSet) else images
-    parts = [compiled(x) for x, _ in batches]
-    p, features = (np.concatenate(a) for a in zip(*parts))
+    parts = [look(x) for x, _ in batches]
+    p, features = (None if a[0] is None else np.concatenate(a) for a in zip(*parts))
     if p.shape[1] == 1: p = np.concatenate([1 - p, p], 1)
     return p, features

@@ -6,8 +6,6 @@
 __all__ = ['load_torch', 'torch_dataset', 'mixed', 'torch_predictor', 'Torch']
 
 # %% ../nbs/24a_torch_trainer.ipynb #487aea9b
-import copy
-
 import numpy as np
 from fastcore.basics import patch
 
@@ -15,7 +13,7 @@ from .data import ORIGINS, ImageSet, plan, square
 from .files import BadSetting, NotFound, seeded
 from .model import Recipe
 from .recipes import batches_of
-from .trainers import TrainingSet, recipe_for
+from .trainers import RecipeTrainer, TrainingSet, recipe_for
 
 # %% ../nbs/24a_torch_trainer.ipynb #fe7ed0bd
 def load_torch(): # the module
@@ -90,11 +88,8 @@ def torch_predictor(
     return predictor
 
 # %% ../nbs/24a_torch_trainer.ipynb #7ede933c
-class Torch:
+class Torch(RecipeTrainer):
     "Trains a PyTorch module on the recipe's batches"
-    strong = True    # can be given strongly augmented pictures
-    by_recipe = True # takes as many pictures a step as the recipe says
-
     def __init__(self,
         build, # function (classes) → torch module that gives logits [n, classes] of float32 [n, 3, size, size] in 0..1
         name: str = None, # None: that of the function
@@ -114,9 +109,7 @@ class Torch:
         "The trainer of one trial"
         if recipe.patience or recipe.seconds:
             raise BadSetting(f"{self.name}: Torch trains a number of steps; leave out patience and seconds")
-        mine = copy.copy(self)
-        mine.recipe = recipe
-        return mine
+        return super().prepared(recipe, encoded)
 
 # %% ../nbs/24a_torch_trainer.ipynb #0b16b29a
 def _nchw(x, device):
@@ -152,9 +145,3 @@ def fit_at(self: Torch, train, labels, budgets, seed, reached, validation=None, 
         if tick: tick(step, dict(loss=loss.item(), accuracy=right.float().mean().item()))
         if step in budgets: reached(step, predictor)
 
-@patch
-def fit(self: Torch, train, labels, budget, seed, validation=None, tick=None): # → predictor
-    "Train to one budget"
-    found = []
-    self.fit_at(train, labels, [budget], seed, lambda budget, predictor: found.append(predictor), validation, tick)
-    return found[0]

@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['TEACHERS', 'TRAINERS', 'TrainingSet', 'Ticks', 'FunctionTrainer', 'as_trainer', 'answers', 'train_through',
-           'recipe_for', 'Keras', 'KerasPredictor', 'fit_regression', 'Sklearn', 'teacher_of', 'make_trainer',
-           'described_trainer']
+           'recipe_for', 'RecipeTrainer', 'Keras', 'KerasPredictor', 'fit_regression', 'Sklearn', 'teacher_of',
+           'make_trainer', 'described_trainer']
 
 # %% ../nbs/24_trainers.ipynb #49dbc89e
 import copy, inspect, re, time
@@ -23,7 +23,7 @@ from .files import BadSetting, NotFound, SynthnbError, joined, seeded
 from .learning import learnt
 from .architectures import build
 from .architectures import parameters as network_parameters
-from .model import LOOK, Recipe
+from .model import LOOK, Recipe, compiled, forward, predict
 from .recipes import fit as fit_network
 
 # %% ../nbs/24_trainers.ipynb #106e785d
@@ -219,11 +219,25 @@ def recipe_for(trainer, given: Recipe) -> Recipe:
     changed = Recipe.from_dict(own)
     return replace(given, **{name: getattr(changed, name) for name in own})
 
-class Keras:
-    "Trains a Keras network by a recipe"
+class RecipeTrainer:
+    "What trainers by a recipe share; each has a `fit_at` of its own"
     strong = True    # can be given strongly augmented pictures
     by_recipe = True # takes as many pictures a step as the recipe says
 
+    def prepared(self, recipe: Recipe, encoded=None):
+        "The trainer of one trial"
+        mine = copy.copy(self)
+        mine.recipe = recipe
+        return mine
+
+    def fit(self, train, labels, budget, seed, validation=None, tick=None): # → predictor
+        "Train to one budget"
+        found = []
+        self.fit_at(train, labels, [budget], seed, lambda budget, predictor: found.append(predictor), validation, tick)
+        return found[0]
+
+class Keras(RecipeTrainer):
+    "Trains a Keras network by a recipe"
     def __init__(self,
         network = "cnn", # name, see `architectures.build`; or function (size, classes, seed, …) → keras.Model
         name: str = None, # None: that of the network
@@ -244,12 +258,6 @@ class Keras:
         told = dict(network=getattr(self.network, "__name__", self.network), **self.parameters)
         return told | (dict(teacher=self.teacher) if self.teacher else {})
 
-    def prepared(self, recipe: Recipe, encoded=None) -> "Keras":
-        "The trainer of one trial"
-        mine = copy.copy(self)
-        mine.recipe = recipe
-        return mine
-
     def made(self, size: int, classes: int, seed: int): # keras.Model
         "Build the network"
         if callable(self.network): return self.network(size, classes, seed, **self.parameters)
@@ -267,24 +275,13 @@ def _network(trainer, classes, seed):
     outputs = model.output_shape[-1]
     if outputs not in ((1, 2) if classes == 2 else (classes,)):
         raise BadSetting(f"{trainer.name} has {outputs} outputs for {classes} classes; give it one for each class")
-    loss = "binary_crossentropy" if outputs == 1 else "sparse_categorical_crossentropy"
-    if not model.compiled: model.compile("adam", loss, metrics=["accuracy"])
-    return model
-
-def _with_features(model):
-    "A compiled pass that gives a network's outputs and, of a layer `features`, the activations or None"
-    import keras, tensorflow as tf
-    layer = next((layer for layer in model.layers if layer.name == "features"), None)
-    outputs = [model.outputs[0]] + ([layer.output] if layer else [])
-    both, batch = keras.Model(model.inputs, outputs), tf.TensorSpec([None, *model.input_shape[1:]], tf.float32)
-    def look(x): return [*both(x, training=False), None][:2]
-    return tf.function(look, input_signature=[batch])
+    return model if model.compiled else compiled(model)
 
 # %% ../nbs/24_trainers.ipynb #21a67c11
 @dataclass
 class KerasPredictor:
     "What a network says of pictures"
-    network: object # from `_with_features`; it follows the training
+    network: object # from `forward`; it follows the training
     size: int       # side of the squares, pixels
     labels: list    # order of the class numbers
     decoded: dict   # batches by the set that they are of
@@ -294,10 +291,7 @@ class KerasPredictor:
         "Give probabilities, and what the last hidden layer makes of the pictures"
         if id(images) not in self.decoded:
             self.decoded[id(images)] = images, images.tfdata(self.size, 32, labels=self.labels)
-        parts = [self.network(x) for x, _ in self.decoded[id(images)][1]]
-        p = np.concatenate([p for p, _ in parts])
-        if p.shape[1] == 1: p = np.concatenate([1 - p, p], 1)
-        return p, None if parts[0][1] is None else np.concatenate([features for _, features in parts])
+        return predict(self.network, self.decoded[id(images)][1])
 
     def __call__(self, images: ImageSet) -> np.ndarray: return self.look(images)[0]
 
@@ -308,18 +302,12 @@ def fit_at(self: Keras, train, labels, budgets, seed, reached, validation=None, 
     recipe, pictures = recipe_for(self, Recipe()), ImageSet(train.items, train.root)
     model = _network(self.prepared(recipe), len(labels), seed)
     teacher = self.teacher and teacher_of(train, labels, seed, on_views=self.teacher == "view")
-    predictor = KerasPredictor(_with_features(model), recipe.size, labels, {})
+    predictor = KerasPredictor(forward(model), recipe.size, labels, {})
     def at(budget, result):
         predictor.facts, train.handed = result, dict(result["seen"])
         reached(budget, predictor)
     fit_network(model, pictures, recipe, seed, labels, tick, budgets, at, validation, teacher)
 
-@patch
-def fit(self: Keras, train, labels, budget, seed, validation=None, tick=None): # → predictor
-    "Train to one budget"
-    found = []
-    self.fit_at(train, labels, [budget], seed, lambda budget, predictor: found.append(predictor), validation, tick)
-    return found[0]
 
 # %% ../nbs/24_trainers.ipynb #62bd0c5c
 def _real_folds(y, groups, real):

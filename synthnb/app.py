@@ -24,7 +24,7 @@ from .report import published, report
 from .results import open_run, read_results
 from .run import Run
 from .stats import FEWEST
-from .study import GENERATORS, check_out, named_generators, study
+from .study import GENERATORS, check_out, generators_in_words, named_generators, study, usual_generator
 from .styletransfer import StyleTransfer
 from .tracking import load_mlflow, mirror, read_study
 from .workers import BACKENDS, quietly
@@ -74,8 +74,8 @@ def _making_options(parser, out):
 def _generate_options(parser):
     parser.add_argument("--data", required=True, metavar="FOLDER",
         help="a data set's name, or a folder with a folder for each class")
-    parser.add_argument("--generator", default="cvae", metavar="NAME",
-        help=f"what makes them: {joined(GENERATORS)} (default cvae)")
+    parser.add_argument("--generator", metavar="NAME",
+        help=f"what makes them: {joined(GENERATORS)} (default cvae for digits, recompose for anything else)")
     parser.add_argument("--with", type=named_value, action="append", default=[], dest="options", metavar="NAME=VALUE",
         help=_with_help)
     parser.add_argument("--n", type=number_or_balance, default=3, metavar="N",
@@ -272,7 +272,8 @@ def _run(file, options, recipe, jobs, backend, until, at_most, tensorboard, mlfl
     experiment = study(**study_parameters(file, options, given, recipe))
     chance = chance_in_words(experiment.test.kept.label, experiment.design.metric)
     if jobs is None: jobs = cores() if experiment.config["size"] <= 64 else 1
-    print(*experiment.taken_for, plan_in_words(experiment.config), chance, sep="\n", flush=True)
+    makers = generators_in_words(experiment.design.arms)
+    print(*experiment.taken_for, plan_in_words(experiment.config), *makers, chance, sep="\n", flush=True)
     if backend == "loky": agree(forecast(experiment, jobs), yes)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", ".*trainings? failed")
@@ -319,7 +320,7 @@ def _print_making(images, maker, n, out, seed, only_say, hold_out):
 # %% ../nbs/51_app.ipynb #9c6c9a44
 def _generate(data, generator, options, n, out, seed, dry_run, hold_out, **loading):
     check_out(out, data)
-    makers = list(named_generators(generator, dict(options)).values())
+    makers = list(named_generators(generator or usual_generator(data), dict(options)).values())
     if len(makers) > 1: raise BadSetting(f"--generator {generator}: name one; each needs a folder of its own")
     if not dry_run: _load_tensorflow()
     _print_making(load(data, **loading), makers[0], n, out, seed, dry_run, hold_out)

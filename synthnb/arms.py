@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
+from .curate import check_curation
 from .data import parts
 from .files import BadSetting, joined
 from .generate import check_generator, copies
@@ -27,6 +28,7 @@ class Arm:
     times: int | str = 1 # how often each real picture is there; "balance": those of rarer classes more often
     strong: bool = False # strong classic augmentation, see `Recipe`
     model: str = "cnn"   # `cnn`: the study's network; `imagenet`: logistic regression on ImageNet features
+    curate: dict = None  # sort out made pictures first, with these parameters of `curate`; None: train on all
 
 # %% ../nbs/35_arms.ipynb #1ca9f60e
 def _more_of(labels, n): # labels of what `n` makes of these
@@ -108,6 +110,11 @@ def _check_arm(arm):
         raise BadSetting(f"arm {arm.name!r} makes no pictures that could have a share of {arm.share:g}")
     if arm.share is not None and not 0 <= arm.share <= 1: 
         raise BadSetting(f"arm {arm.name!r}: share={arm.share:g} is the synthetic part of each batch, from 0 to 1")
+    if arm.curate is not None and not arm.makers:
+        raise BadSetting(f"arm {arm.name!r} makes no pictures that could be sorted out")
+    try: check_curation(**(arm.curate or {}))
+    except TypeError:
+        raise BadSetting(f"arm {arm.name!r}: curate={arm.curate!r}; it takes label, copies and keep") from None
 
 # %% ../nbs/35_arms.ipynb #f0892436
 def check_arms(arms: list):

@@ -155,6 +155,7 @@ def decode(self: Learnt,
 # %% ../nbs/12_cvae.ipynb #0bbace44
 class CVAE(Learnt):
     "Label-conditional convolutional variational autoencoder, fitted on the pictures at hand"
+    about = "a small network trained on your pictures alone; of photos it makes blurs"
     name, remedies = "cvae", dict.fromkeys(("source", "blur", "repeated"), "raise spread; 0 gives reconstructions")
     param_names = "size", "spread", "latent", "steps", "batch", "rate", "grain", "warmup", "validation", "seed"
     def __init__(self,

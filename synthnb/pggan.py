@@ -169,6 +169,7 @@ def _gan_step(level, G, D, mean, optimizers, x, y, batch, penalty, memory):
 # %% ../nbs/13_pggan.ipynb #e657649e
 class PGGAN(Learnt):
     "Label-conditional progressive growing GAN, trained on the pictures at hand"
+    about = "a generative adversarial network trained on your pictures alone; a few hundred are few for it"
     name, param_names = "pggan", ("size", "steps", "latent", "width", "batch", "rate", "penalty", "seed")
     def __init__(self,
         size: int = None, # side of its pictures, pixels: 32, 64 or 128. None: 32 for pictures up to that, else 64

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from .curate import curate
 from .data import ImageSet, parquet_bytes
 from .design import described, number_of
 from .files import SynthnbError, Unfinished, write_atomic
@@ -77,6 +78,17 @@ class _Chains:
         if hasattr(generator, "seed"): generator.seed = self.seed
         return vary_some(images, generator, n, self.folder, self.seed)
 
+# %% ../nbs/36_replicate.ipynb #a824b3b2
+def _sorted_out(images, arm, left_out):
+    "Leave made pictures out as an arm asks, and add to `left_out` which and why"
+    sorted_out = curate(images, **arm.curate)
+    gone = sorted_out.items[images.items.kept & ~sorted_out.items.kept]
+    left_out.append(gone[["path", "reason"]].assign(arm=arm.name))
+    if (sorted_out.kept.origin == "real").all():
+        first = gone.reason.iat[0]
+        raise SynthnbError(f"arm {arm.name!r}: curate left none of {len(gone)} pictures; the first: {first}")
+    return sorted_out.items
+
 # %% ../nbs/36_replicate.ipynb #0e4b9654
 def _with_arms(tables, belongs):
     "Join the arms' tables into one, with the column `arms`"
@@ -94,7 +106,7 @@ def make_pictures(
     making: int = None # seed of the makers; None: `seed`
 ):
     "Make a replicate's pictures: the real ones, and what the makers of every arm make of them"
-    folder, belongs, tables = Path(folder), {}, []
+    folder, belongs, tables, left_out = Path(folder), {}, [], []
     drawn = {arm.more: drawn_rows(real, per_class, arm.more, seed) for arm in arms}
     kept_out = validation_rows(real, per_class, validation, seed)
     used, part = drawn[max(drawn)] | kept_out, np.where(kept_out, "validation", "train")
@@ -103,7 +115,9 @@ def make_pictures(
     for arm in arms:
         mine = every.where((drawn[arm.more] & ~kept_out)[used])
         items = chains.pictures(mine, arm.more, arm.makers).items
-        for path in items.path[items.kept]: belongs.setdefault(path, []).append(arm.name)
         tables.append(items)
+        if arm.curate is not None: items = _sorted_out(ImageSet(items, folder), arm, left_out)
+        for path in items.path[items.kept]: belongs.setdefault(path, []).append(arm.name)
     tables.append(every.only(part="validation").items)
+    if left_out: write_atomic(folder/"curated.parquet", parquet_bytes(pd.concat(left_out), index=False))
     write_atomic(folder/"replicate.parquet", parquet_bytes(_with_arms(tables, belongs), index=False))

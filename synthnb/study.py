@@ -4,7 +4,8 @@
 
 # %% auto #0
 __all__ = ['GENERATORS', 'make_generator', 'plain_value', 'generator_of', 'named_generators', 'named_trainers', 'as_list',
-           'named_arms', 'check_out', 'has_parts', 'held_out', 'not_usual', 'study']
+           'named_arms', 'check_out', 'has_parts', 'held_out', 'usual_generator', 'generators_in_words', 'not_usual',
+           'study']
 
 # %% ../nbs/50_study.ipynb #3dd9824c
 import inspect, json, re, warnings
@@ -25,12 +26,12 @@ from .split import copies_in_words
 from .trainers import TRAINERS, make_trainer
 
 # %% ../nbs/50_study.ipynb #58f67a3b
-GENERATORS = dict(cvae="cvae.CVAE", pggan="pggan.PGGAN", openai="openai_images.OpenAIImages",
-    diffusers="diffusers_images.Diffusers", style="styletransfer.StyleTransfer")
+GENERATORS = dict(recompose="recompose.Recompose", patches="patches.Patches", cvae="cvae.CVAE", pggan="pggan.PGGAN",
+    openai="openai_images.OpenAIImages", diffusers="diffusers_images.Diffusers", style="styletransfer.StyleTransfer")
 
 # %% ../nbs/50_study.ipynb #2bf4f65a
 def make_generator(
-    name: str, # of `GENERATORS`: cvae, pggan, openai, diffusers or style
+    name: str, # of `GENERATORS`: recompose, patches, cvae, pggan, openai, diffusers or style
     **options # parameters of its class
 ): # see the protocol in generate
     "Make a generator by its short name"
@@ -146,17 +147,21 @@ def _arms_of(name, generators, n, more): # list of Arm
     return list(found.values())
 
 # %% ../nbs/50_study.ipynb #ef6173e0
+def _with_curated(arm): return [arm, replace(arm, name=f"{arm.name}-curated", curate={})] if arm.makers else [arm]
+
 def named_arms(
     names: list, # see `study_arms`
     generators: dict, # what makes the variations, by name, see `named_generators`
     n: list, # numbers of copies, or "balance" alone
     share: list, # synthetic parts of each batch; None: as the counts are
-    more: float # real pictures of `more_real`, as a multiple
+    more: float, # real pictures of `more_real`, as a multiple
+    curated: bool = False # put an arm beside each that makes pictures, with its pictures sorted out
 ) -> list: # of Arm
     "Give the study's arms by name; several generators, `n` or shares make an arm of each, as `generated-cvae-x9`"
     _check_mix(n, share)
     _check_shares(share)
     arms = [arm for name in names for arm in _arms_of(name, generators, n, more)]
+    if curated: arms = [beside for arm in arms for beside in _with_curated(arm)]
     if len(share) == 1: return [replace(arm, share=share[0] if arm.makers else None) for arm in arms]
     return [mixed for arm in arms for mixed in (sweep(arm, share=share) if arm.makers else [arm])]
 
@@ -195,6 +200,30 @@ def _usual(data, given, quick=False):
     if quick: usual = usual | _usual_when_quick | dict(size=min(usual["size"], 64))
     return {k: usual[k] if v is None else v for k, v in given.items()}
 
+# %% ../nbs/50_study.ipynb #86f5c0db
+def usual_generator(
+    data: str, # as for `study`
+    flip: bool = True # whether pictures may be mirrored
+) -> str: # as `generator_of` reads it
+    "Name the generator that suits the data"
+    if data == "digits": return "cvae"
+    return "recompose" if flip else "recompose:mirror=false"
+
+def _refuse_mirrors(generators):
+    "Raise where a generator mirrors pictures"
+    for generator in generators.values():
+        if getattr(generator, "mirror", False):
+            raise BadSetting(f"pictures are not to be mirrored (flip), but {generator.name} mirrors every second one; "
+                             f"give it mirror=false, as {generator.name}:mirror=false")
+
+# %% ../nbs/50_study.ipynb #6f267433
+def generators_in_words(
+    arms: list # of Arm
+) -> list: # of str
+    "Say what the generators of some arms are, where they know"
+    makers = {maker.name: maker for arm in arms for maker, _ in arm.makers}
+    return [f"{name}: {maker.about}" for name, maker in makers.items() if hasattr(maker, "about")]
+
 # %% ../nbs/50_study.ipynb #a0d1199a
 def _length(data, steps, epochs, seconds, at_once=False, quick=False) -> dict: # steps, epochs or seconds
     "Tell what a training is measured in; `at_once` at one budget only, if that is left open: the study's 900 steps"
@@ -232,9 +261,10 @@ def study(
     data: str = "digits", # a data set's name, or a folder with a folder of pictures for each class
     per_class: int | list[int] = None, # real training pictures of each class; None: 20 of digits, all of anything else
     arms: str | list[str] = ",".join(ARMS), # arms to compare, also of the controls strong, oversampled, more_real
-    generator: str | list[str] = "cvae", # cvae, pggan, openai, diffusers or style, also as cvae:spread=0.5; or several
+    generator: str | list[str] = None, # recompose, patches, cvae, openai, …; or several. None: recompose; digits: cvae
     n: int | list[int] | str = 3, # variations, and stylized copies, of each real picture; or balance, of rarer classes
     share: float | list[float] = None, # synthetic part of each batch, 0..1; None: as the counts are
+    curate: bool = False, # also arms such as generated-curated, whose made pictures are sorted out first
     trainers: str | list[str] = "cnn", # what learns: cnn, resnet, finetune, frozen, …, also as cnn:width=2; or several
     quick: bool = False, # a first look: 64 pixels, 3 replicates, 300 and 600 steps, where these are not given
     replicates: int = None, # repetitions with other weights, orders and, with per_class, real pictures; None: 8
@@ -268,7 +298,9 @@ def study(
     given = not_usual(locals())
     look = _usual(data, dict(per_class=per_class, size=size, flip=flip, replicates=replicates), quick)
     length = _length(data, steps, epochs, seconds, bool(patience or as_published), quick)
-    chosen = named_arms(as_list(arms), named_generators(generator, options), as_list(n), as_list(share), more)
+    generators = named_generators(generator or usual_generator(data, look["flip"]), options)
+    if not look["flip"]: _refuse_mirrors(generators)
+    chosen = named_arms(as_list(arms), generators, as_list(n), as_list(share), more, curate)
     images, taken_for = _sound(data, skip_bad, near, depth=depth, labels=labels, links=links, max_pixels=max_pixels)
     check_out(out, data)
     real, held = held_out(images, test, seed, near)

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['KID', 'kid', 'prdc', 'vendi', 'shown_label', 'told_apart', 'families_of', 'realism']
 
-# %% ../nbs/19a_realism.ipynb #c7222ca0
+# %% ../nbs/19a_realism.ipynb #2f299318
 import json
 from typing import NamedTuple
 
@@ -16,7 +16,7 @@ from .data import ImageSet
 from .encoder import encode
 from .files import BadSetting, NotFound
 
-# %% ../nbs/19a_realism.ipynb #5ee9b929
+# %% ../nbs/19a_realism.ipynb #231f95dd
 _at_a_time = 1000 # rows of a kernel or a distance matrix that are held at a time
 
 def _cubic(x, y): return (x @ y.T / x.shape[1] + 1)**3
@@ -29,7 +29,7 @@ def _sums(x, y): # → for each row of x, for each row of y
         across[i:i + _at_a_time], down = k.sum(1), down + k.sum(0)
     return across, down
 
-# %% ../nbs/19a_realism.ipynb #426820fe
+# %% ../nbs/19a_realism.ipynb #a78d3df6
 class _Pairs:
     "Sums of the kernel over pairs of rows of different families, with or without each family"
     def __init__(self, x, y, one, other, names): # features, family of each row, names of families
@@ -54,7 +54,7 @@ class KID(NamedTuple):
     low: float # interval of 95 %
     high: float
 
-# %% ../nbs/19a_realism.ipynb #5f54a657
+# %% ../nbs/19a_realism.ipynb #7eae87de
 def _two_samples(x, y, *names):
     "Two samples of features as float64; raise where they cannot be compared"
     x, y = (np.asarray(z, float).reshape(len(z), -1) for z in (x, y))
@@ -88,7 +88,7 @@ def kid(
     far = 1.96 * np.sqrt((g - 1) / g * ((without - without.mean())**2).sum())
     return KID(float(whole), float(whole - far), float(whole + far))
 
-# %% ../nbs/19a_realism.ipynb #0d0ff37e
+# %% ../nbs/19a_realism.ipynb #1dcd9679
 def _distances(x, y):
     "Distances of the rows of x to those of y, in blocks: yields (slice of x, distances)"
     square = (y**2).sum(1)
@@ -120,7 +120,7 @@ def prdc(
     found = dict(precision=counts > 0, recall=among, density=counts / k, coverage=covered)
     return {name: float(values.mean()) for name, values in found.items()}
 
-# %% ../nbs/19a_realism.ipynb #79551b59
+# %% ../nbs/19a_realism.ipynb #fa3eb778
 def vendi(
     features: np.ndarray # [n, d]
 ) -> float: # 1 to n
@@ -132,7 +132,7 @@ def vendi(
     shares = shares[shares > 1e-12]
     return float(np.exp(-(shares * np.log(shares)).sum()))
 
-# %% ../nbs/19a_realism.ipynb #a64e6264
+# %% ../nbs/19a_realism.ipynb #426566c8
 def _linear():
     from sklearn.linear_model import LogisticRegression
     return LogisticRegression(max_iter=2000)
@@ -178,7 +178,7 @@ def told_apart(
         right[ask] = model.predict(z[ask]) == origin[ask]
     return float((right[origin == 0].mean() + right[origin == 1].mean()) / 2)
 
-# %% ../nbs/19a_realism.ipynb #3636f433
+# %% ../nbs/19a_realism.ipynb #57393143
 def _maker_names(items): # of str, empty for real pictures
     "What made each picture: the generator's name"
     return items.maker.map(lambda maker: json.loads(maker).get("generator", "?") if maker else "").to_numpy()

@@ -6,11 +6,10 @@
 __all__ = ['no_variations', 'memorised', 'label_shown', 'check_curation', 'curate']
 
 # %% ../nbs/19b_curate.ipynb #4c3689fa
-import json
-
 import numpy as np
 import pandas as pd
 
+from .card import how_made
 from .data import ImageSet
 from .duplicates import near_duplicates
 from .encoder import encode
@@ -19,13 +18,11 @@ from .novelty import NAMES
 from .realism import families_of, shown_label
 
 # %% ../nbs/19b_curate.ipynb #8a5a3a92
-def _facts(items): return [json.loads(maker) if maker else {} for maker in items.maker]
-
 def no_variations(
     images: ImageSet # real and made pictures
 ) -> pd.Series: # of str, a reason for each row of `items`; empty: none
     "Name made pictures that were seen to be no variations when they were made"
-    seen = [fact.get("no_variation", "") for fact in _facts(images.items)]
+    seen = [how_made(maker).get("no_variation", "") for maker in images.items.maker]
     return pd.Series([NAMES.get(name, name) for name in seen], images.items.index)
 
 # %% ../nbs/19b_curate.ipynb #a9bb1026
@@ -52,10 +49,9 @@ def label_shown(
     real, families, labels = (rows.origin == "real").to_numpy(), families_of(rows), rows.label.to_numpy()
     if len(set(labels[real])) < 2:
         raise BadSetting("there is one label only; whether a picture shows it cannot be told")
-    def belief(of):
-        return shown_label(features[real], labels[real], features[of], labels[of], (families[real], families[of]))
-    source = dict(zip(rows.source[real], belief(real)))
-    share = belief(~real) / np.maximum([source.get(name, 1.) for name in rows.source[~real]], 1e-9)
+    belief = shown_label(features[real], labels[real], features, labels, (families[real], families))
+    source = dict(zip(rows.source[real], belief[real]))
+    share = belief[~real] / np.maximum([source.get(name, 1.) for name in rows.source[~real]], 1e-9)
     return pd.Series(np.minimum(share, 1), rows.index[~real]).reindex(images.items.index)
 
 # %% ../nbs/19b_curate.ipynb #f4fee58c
@@ -95,6 +91,6 @@ def curate(
 
 def _not_best(items, shown, keep):
     "Which pictures are not in the best share of their generator and label"
-    makers = [fact.get("generator", "") for fact in _facts(items)]
+    makers = [how_made(maker).get("generator", "") for maker in items.maker]
     rank = shown.groupby([makers, items.label]).rank(ascending=False, method="first", pct=True)
     return rank > keep

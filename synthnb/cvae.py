@@ -12,6 +12,7 @@ from PIL import Image
 
 from .data import ImageSet
 from .files import BadSetting, SynthnbError, seeded
+from .provenance import Parametrised
 
 # %% ../nbs/12_cvae.ipynb #f8618912
 def _seeded_layers(seed):
@@ -81,18 +82,11 @@ def _steps(nets, optimizer, x, y, values):
     return step, tf.function(loss)
 
 # %% ../nbs/12_cvae.ipynb #aaf80d21
-class Learnt:
+class Learnt(Parametrised):
     "Base of generators that learn from the pictures at hand; each gives `param_names` and `build`"
-    origin, concurrency, fitted, fitted_on, param_names = "generated", 1, False, None, ()
+    origin, concurrency, fitted, fitted_on = "generated", 1, False, None
 
-    @property
-    def params(self) -> dict:
-        "All that decides its pictures, apart from what it is fitted on"
-        return {name: getattr(self, name) for name in self.param_names}
-
-    def __repr__(self):
-        params = ", ".join(f"{name}={value}" for name, value in self.params.items())
-        return f"{type(self).__name__}({params}), {'' if self.fitted else 'not yet '}fitted"
+    def __repr__(self): return f"{super().__repr__()}, {'' if self.fitted else 'not yet '}fitted"
 
 # %% ../nbs/12_cvae.ipynb #e84216d6
 @patch

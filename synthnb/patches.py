@@ -11,7 +11,8 @@ from fastcore.basics import patch
 from PIL import Image
 
 from .files import BadSetting, seeded
-from .pixels import to_rgb
+from .pixels import resized, to_rgb
+from .provenance import Parametrised
 
 # %% ../nbs/12c_patches.ipynb #e7f780f5
 _patch = 7 # side of a patch, pixels
@@ -48,8 +49,7 @@ _choice = 3000 # patches to choose from, at most
 
 def _at_side(x, side): # float32 [n, n, 3] → [side, side, 3]
     if len(x) == side: return x
-    how = Image.BICUBIC if side > len(x) else Image.LANCZOS
-    return np.dstack([np.asarray(Image.fromarray(x[..., c]).resize((side, side), how)) for c in range(3)])
+    return resized(x, (side, side), Image.BICUBIC if side > len(x) else Image.LANCZOS)
 
 def _sides(side): # int: from the coarsest to the largest
     "At which sides to redraw a picture"
@@ -90,9 +90,10 @@ def _warped(x, diversity, mirror, rng): # float32 [side, side, 3] → the same s
     return np.dstack([map_coordinates(x[..., c], place, order=1, mode="reflect") for c in range(3)])
 
 # %% ../nbs/12c_patches.ipynb #604513fd
-class Patches:
+class Patches(Parametrised):
     "Variations of a photo: warped while it is small, and redrawn with its own patches"
     name, origin, concurrency, fitted, fitted_on = "patches", "generated", 1, True, ""
+    param_names = "diversity", "mirror", "size", "seed"
     about = "each photo bent, and redrawn with its own patches; nothing is learnt or invented"
     remedies = dict.fromkeys(("source", "blur", "repeated"), "raise diversity; at 0 it redraws the source")
     def __init__(self,
@@ -105,13 +106,6 @@ class Patches:
         if size != int(size) or not 24 <= size <= 256:
             raise BadSetting(f"size={size}: give a whole number of pixels from 24 to 256")
         self.diversity, self.mirror, self.size, self.seed = diversity, mirror, size, seed
-
-    @property
-    def params(self) -> dict:
-        "All that decides its pictures"
-        return dict(diversity=self.diversity, mirror=self.mirror, size=self.size, seed=self.seed)
-
-    def __repr__(self): return f"Patches({', '.join(f'{name}={value}' for name, value in self.params.items())})"
 
     def fit(self, images): return self # each picture has all that is needed
 

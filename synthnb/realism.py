@@ -6,12 +6,12 @@
 __all__ = ['KID', 'kid', 'prdc', 'vendi', 'shown_label', 'told_apart', 'families_of', 'realism']
 
 # %% ../nbs/19a_realism.ipynb #2f299318
-import json
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
+from .card import how_made
 from .data import ImageSet
 from .encoder import encode
 from .files import BadSetting, NotFound
@@ -55,7 +55,7 @@ class KID(NamedTuple):
     high: float
 
 # %% ../nbs/19a_realism.ipynb #7eae87de
-def _two_samples(x, y, *names):
+def _two_samples(x, y):
     "Two samples of features as float64; raise where they cannot be compared"
     x, y = (np.asarray(z, float).reshape(len(z), -1) for z in (x, y))
     for name, z in dict(real=x, made=y).items():
@@ -66,10 +66,13 @@ def _two_samples(x, y, *names):
         raise BadSetting(f"real has {x.shape[1]} features and made {y.shape[1]}; encode both alike")
     return x, y
 
-def _of_families(families, n, start):
-    if families is None: return np.arange(start, start + n).astype(str)
-    if len(families) != n: raise BadSetting(f"there are {len(families)} families for {n} rows; give one for each row")
-    return np.asarray(families, str)
+def _both_families(families, n, m): # of str, [n] and [m]
+    "The family of each real and of each made row; each its own where none are given"
+    if families is None: return np.split(np.arange(n + m).astype(str), [n])
+    for names, rows in zip(families, (n, m)):
+        if len(names) != rows:
+            raise BadSetting(f"there are {len(names)} families for {rows} rows; give one for each row")
+    return [np.asarray(names, str) for names in families]
 
 def kid(
     real: np.ndarray, # features [n, d]
@@ -78,8 +81,7 @@ def kid(
 ) -> KID:
     "Kernel inception distance, and how sure it is"
     x, y = _two_samples(real, made)
-    one, other = families if families is not None else (None, None)
-    one, other = _of_families(one, len(x), 0), _of_families(other, len(y), len(x))
+    one, other = _both_families(families, len(x), len(y))
     names = sorted({*one, *other})
     if min(len(set(one)), len(set(other))) < 3: raise BadSetting("three families of each are the least")
     xx, yy, xy = (_Pairs(*of, names) for of in ((x, x, one, one), (y, y, other, other), (x, y, one, other)))
@@ -152,7 +154,7 @@ def shown_label(
     "How far a classifier of real pictures of other families believes in the labels of made ones"
     x, y = _two_samples(real, made)
     labels, wanted = np.asarray(labels), np.asarray(made_labels)
-    one, other = _of_families(families[0], len(x), 0), _of_families(families[1], len(y), len(x))
+    one, other = _both_families(families, len(x), len(y))
     belief = np.zeros(len(y))
     everything = np.concatenate([one, np.setdiff1d(other, one)])
     for learn, ask in _folds(everything):
@@ -170,8 +172,7 @@ def told_apart(
 ) -> float: # 0.5: not better than guessing, 1: always
     "How often a classifier, learnt from other families, tells made pictures from real ones; both kinds count alike"
     x, y = _two_samples(real, made)
-    one, other = families if families is not None else (None, None)
-    every = np.concatenate([_of_families(one, len(x), 0), _of_families(other, len(y), len(x))])
+    every = np.concatenate(_both_families(families, len(x), len(y)))
     z, origin, right = np.concatenate([x, y]), np.repeat([0, 1], [len(x), len(y)]), np.zeros(len(x) + len(y))
     for learn, ask in _folds(every):
         model = _linear().set_params(class_weight="balanced").fit(z[learn], origin[learn])
@@ -181,7 +182,7 @@ def told_apart(
 # %% ../nbs/19a_realism.ipynb #57393143
 def _maker_names(items): # of str, empty for real pictures
     "What made each picture: the generator's name"
-    return items.maker.map(lambda maker: json.loads(maker).get("generator", "?") if maker else "").to_numpy()
+    return items.maker.map(lambda maker: how_made(maker).get("generator", "?") if maker else "").to_numpy()
 
 def families_of(
     items: pd.DataFrame # rows of a manifest

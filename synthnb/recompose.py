@@ -14,14 +14,11 @@ from PIL import Image, ImageOps
 
 from .data import ImageSet
 from .files import BadSetting, SynthnbError, seeded
-from .pixels import to_rgb
+from .pixels import resized, to_rgb
+from .provenance import Parametrised
 from .subject import Subjects
 
 # %% ../nbs/12b_recompose.ipynb #bb77aa68
-def _resized(x, size): # float [height, width, channels] → of another size
-    channels = [Image.fromarray(np.float32(x[..., c])).resize(size, Image.BILINEAR) for c in range(x.shape[-1])]
-    return np.dstack([np.asarray(channel) for channel in channels])
-
 def _pushed(x, known): # float [height, width, channels], and 0..1 [height, width]
     "Replace what is not known by what is around it"
     height, width = known.shape
@@ -31,7 +28,7 @@ def _pushed(x, known): # float [height, width, channels], and 0..1 [height, widt
     halves = padded.reshape(padded.shape[0] // 2, 2, padded.shape[1] // 2, 2, -1).mean((1, 3))
     weight = halves[..., -1]
     smaller = _pushed(halves[..., :-1] / np.maximum(weight, 1e-6)[..., None], np.minimum(2 * weight, 1))
-    return x * known[..., None] + _resized(smaller, (width, height)) * (1 - known[..., None])
+    return x * known[..., None] + resized(smaller, (width, height), Image.BILINEAR) * (1 - known[..., None])
 
 # %% ../nbs/12b_recompose.ipynb #0c0ef078
 def _bare(pixels, mask): # float [height, width, 3] and [height, width]
@@ -78,7 +75,7 @@ def _oval(size): # width and height → float32 [height, width]
 # %% ../nbs/12b_recompose.ipynb #2ce4932c
 def _moved_to(mine, there, size, diversity, mirror, rng): # → matrix [2, 2], and offset: x, y → x, y of the source
     "Draw a place for a subject: near its own, or near that of the background's subject"
-    (width, height), there = size, there or mine
+    width, there = size[0], there or mine
     scale = (there.size / mine.size)**diversity * np.exp(rng.uniform(-.25, .25) * diversity)
     scale, mirrored = np.clip(scale, .5, 1.8), mirror and rng.random() < .5
     cut = {dict(left="right", right="left").get(edge, edge) if mirrored else edge for edge in mine.cut}
@@ -106,20 +103,21 @@ def _kept_at_edges(foot, wide, high, size, cut):
     return np.array([x, y])
 
 # %% ../nbs/12b_recompose.ipynb #54f52826
-def _composed(subject, background, back, offset): # two pairs of pixels and mask → uint8 [height, width, 3]
+def _composed(subject, background, back, offset): # what `_cut_out` gives; pixels and mask → uint8 [height, width, 3]
     "Put a subject on a background that has lost its own"
-    size, coefficients = subject[1].shape[::-1], [*back[0], offset[0], *back[1], offset[1]]
+    colours, cover = subject
+    size, coefficients = cover.shape[::-1], [*back[0], offset[0], *back[1], offset[1]]
     def moved(x):
         return np.asarray(Image.fromarray(np.float32(x)).transform(size, Image.AFFINE, coefficients, Image.BICUBIC))
-    colours, cover = _cut_out(*subject)
     over = np.dstack([moved(colours[..., c]) for c in range(3)])
     cover = np.clip(moved(cover), 0, 1)[..., None]
     return np.uint8(np.clip(over * cover + _bare(*background) * (1 - cover), 0, 255).round())
 
 # %% ../nbs/12b_recompose.ipynb #c38dd2ef
-class Recompose:
+class Recompose(Parametrised):
     "Variations of a photo: its subject in the place of another photo's subject, of the same label"
     name, origin, concurrency, fitted, fitted_on = "recompose", "generated", 1, False, None
+    param_names = "diversity", "mirror", "size", "seed"
     about = ("the subject of each photo in the place of another photo's subject; nothing is invented, and a network "
              "that has seen ImageNet finds the subjects")
     remedies = dict.fromkeys(("source", "blur", "repeated"), "raise diversity; at 0 a subject keeps its place")
@@ -133,14 +131,7 @@ class Recompose:
         if size != int(size) or size < 32: raise BadSetting(f"size={size}: give a whole number of at least 32 pixels")
         self.diversity, self.mirror, self.size, self.seed = diversity, mirror, size, seed
 
-    @property
-    def params(self) -> dict:
-        "All that decides its pictures, apart from what it is fitted on"
-        return dict(diversity=self.diversity, mirror=self.mirror, size=self.size, seed=self.seed)
-
-    def __repr__(self):
-        params = ", ".join(f"{name}={value}" for name, value in self.params.items())
-        return f"Recompose({params}), {'' if self.fitted else 'not yet '}fitted"
+    def __repr__(self): return f"{super().__repr__()}, {'' if self.fitted else 'not yet '}fitted"
 
 # %% ../nbs/12b_recompose.ipynb #d8a47b60
 _kept_backgrounds = 200
@@ -173,14 +164,13 @@ def _background(self: Recompose, number, size): # pixels and mask, cut to a size
 
 # %% ../nbs/12b_recompose.ipynb #9890bd7b
 @patch
-def _varied(self: Recompose, source, others, rng):
-    "One variation of a source, given as pixels and mask"
+def _varied(self: Recompose, source, subject, mine, others, rng):
+    "One variation of a source, given as pixels and mask, its cut-out subject, and where that stands"
     size = source[1].shape[::-1]
     elsewhere = len(others) and rng.random() < self.diversity
     background = self._background(rng.choice(others), size) if elsewhere else source
-    mine, there = _place_of(source[1]) or _Place(0, 0, *size, ()), _place_of(background[1])
-    back, offset = _moved_to(mine, there, size, self.diversity, self.mirror, rng)
-    return Image.fromarray(_composed(source, background, back, offset))
+    back, offset = _moved_to(mine, _place_of(background[1]), size, self.diversity, self.mirror, rng)
+    return Image.fromarray(_composed(subject, background, back, offset))
 
 @patch
 def vary(self: Recompose,
@@ -193,6 +183,7 @@ def vary(self: Recompose,
         raise SynthnbError("this Recompose has no photos for backgrounds; fit it first: Recompose().fit(images)")
     items = self.images.items
     if label not in set(items.label): raise BadSetting(f"this Recompose was not fitted on the label {label!r}")
-    source = self._prepared(image)
-    others = np.flatnonzero((items.label == label).to_numpy())
-    return [self._varied(source, others, np.random.default_rng(seeded(self.seed, seed, k))) for k in range(n)]
+    source, others = self._prepared(image), np.flatnonzero((items.label == label).to_numpy())
+    mine = _place_of(source[1]) or _Place(0, 0, *source[1].shape[::-1], ())
+    of_all = source, _cut_out(*source), mine, others
+    return [self._varied(*of_all, np.random.default_rng(seeded(self.seed, seed, k))) for k in range(n)]

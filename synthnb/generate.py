@@ -104,6 +104,10 @@ def _begin(images, generator, n, only):
     if len(leaks):
         raise LeakError(f"{len(leaks)} held-out pictures are among those to augment, {leaks.iat[0]} the first; "
                         "give images.part('train'), or only=dict(part='train')")
+    unread = images.items.path[chosen & (images.items.sha256 == "")]
+    if len(unread):
+        raise BadSetting(f"{unread.iat[0]} has no checksum, by which pictures are told apart; make the set with "
+                         "ImageSet.from_folder or from_table, which read the files")
     real = images.where(~held).only(origin="real")
     if getattr(generator, "fitted", False): return chosen, real, getattr(generator, "fitted_on", "")
     return chosen, real, real.digest

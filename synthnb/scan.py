@@ -375,6 +375,7 @@ def fingerprints_of(
     "Compute the fingerprints of a folder's pictures, or recall them"
     from tqdm.auto import tqdm
     known = dict(recall(root, f"{READING}.prints-48").itertuples(name=None))
+    rows = rows.assign(sha256=rows.sha256.where(rows.sha256 != "", rows.path)) # rows made by hand
     new = rows.drop_duplicates("sha256")
     new = new[~new.sha256.isin(list(known))]
     def look(path): return fingerprint(read_image(root/path, None)).tobytes()
@@ -383,6 +384,7 @@ def fingerprints_of(
         for sha256, found in zip(new.sha256, pool.map(look, new.path)):
             known[sha256] = found
             bar.update()
-    table = pd.DataFrame({"print": list(known.values())}, index=list(known))
+    lasting = {name: found for name, found in known.items() if name not in set(rows.path)}
+    table = pd.DataFrame({"print": list(lasting.values())}, index=list(lasting))
     if len(new): remember(root, f"{READING}.prints-48", table)
     return np.frombuffer(b"".join(known[sha256] for sha256 in rows.sha256), np.uint8).reshape(len(rows), -1)

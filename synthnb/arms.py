@@ -114,7 +114,7 @@ def _check_arm(arm):
         raise BadSetting(f"arm {arm.name!r} makes no pictures that could be sorted out")
     try: check_curation(**(arm.curate or {}))
     except TypeError:
-        raise BadSetting(f"arm {arm.name!r}: curate={arm.curate!r}; it takes label, copies and keep") from None
+        raise BadSetting(f"arm {arm.name!r}: curate={arm.curate!r}; it takes label, copies, far, marks, keep and by") from None
 
 # %% ../nbs/35_arms.ipynb #f0892436
 def check_arms(arms: list):

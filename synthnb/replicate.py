@@ -79,15 +79,14 @@ class _Chains:
         return vary_some(images, generator, n, self.folder, self.seed)
 
 # %% ../nbs/36_replicate.ipynb #a824b3b2
-def _sorted_out(images, arm, left_out):
-    "Leave made pictures out as an arm asks, and add to `left_out` which and why"
+def _sorted_out(images, arm): # → rows, and which were left out, and why
+    "Leave made pictures out as an arm asks"
     sorted_out = curate(images, **arm.curate)
     gone = sorted_out.items[images.items.kept & ~sorted_out.items.kept]
-    left_out.append(gone[["path", "reason"]].assign(arm=arm.name))
     if (sorted_out.kept.origin == "real").all():
         first = gone.reason.iat[0]
         raise SynthnbError(f"arm {arm.name!r}: curate left none of {len(gone)} pictures; the first: {first}")
-    return sorted_out.items
+    return sorted_out.items, gone[["path", "reason"]].assign(arm=arm.name)
 
 # %% ../nbs/36_replicate.ipynb #0e4b9654
 def _with_arms(tables, belongs):
@@ -116,7 +115,9 @@ def make_pictures(
         mine = every.where((drawn[arm.more] & ~kept_out)[used])
         items = chains.pictures(mine, arm.more, arm.makers).items
         tables.append(items)
-        if arm.curate is not None: items = _sorted_out(ImageSet(items, folder), arm, left_out)
+        if arm.curate is not None:
+            items, gone = _sorted_out(ImageSet(items, folder), arm)
+            left_out.append(gone)
         for path in items.path[items.kept]: belongs.setdefault(path, []).append(arm.name)
     tables.append(every.only(part="validation").items)
     if left_out: write_atomic(folder/"curated.parquet", parquet_bytes(pd.concat(left_out), index=False))

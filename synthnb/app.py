@@ -20,6 +20,7 @@ from .meta import meta
 from .options import add_options_of, named_value, number_or_balance, reader, style_names
 from .planning import plan
 from .records import listed
+from .saved import kept_in_words
 from .report import published, report
 from .results import open_run, read_results
 from .run import Run
@@ -284,6 +285,7 @@ def _run(file, options, recipe, jobs, backend, until, at_most, tensorboard, mlfl
         _print_next(run, experiment.study)
     finally: status = _status_of(failures)
     if tensorboard: print(f"curves: tensorboard --logdir {run.folder/'tensorboard'}")
+    if experiment.keep_models: print(kept_in_words(run.layout.folder/"networks"))
     if mlflow: mirror(run, mlflow)
     return status
 

@@ -25,7 +25,7 @@ from .run import Run
 from .search import write_searches
 from .stats import too_few
 from .tracking import made_with, versions, write_study
-from .tasks import PicturesTask, Work, missing_trainings
+from .tasks import PicturesTask, Work, check_keeping, missing_trainings, without_network
 from .trial import run_reference, run_trial
 from .wording import NO_VERDICT
 from .workers import BACKENDS, workers
@@ -69,6 +69,7 @@ class Experiment:
         study: dict = None, # what `study` was asked; kept as study.toml
         repeats: tuple = 1, # replicates of one draw of real pictures; or (generations of each draw, trainings of each)
         near: bool = True, # a near-duplicate of a held-out picture is a leak; False: only an equal file is
+        keep_models: bool = False, # keep each trial's network in the run folder, for `Run.model`
         **changes # of the recipe: size=32, batch=16, flip=False, patience=90, as_published=True, …
     ):
         self.design = design(arms, per_class, steps, epochs, seconds, reference, recipe=_changed(recipe, changes), 
@@ -80,6 +81,8 @@ class Experiment:
         self.config = self.design.config(real, test)
         self.layout = Layout.of(self.out, self.config)
         self.looks = None # of a run that grows until it is decided
+        self.keep_models = keep_models
+        if keep_models: check_keeping(self.design.trainers)
 
     @property
     def arms(self) -> list: return self.design.arms
@@ -235,6 +238,11 @@ def _write_tables(self: Experiment, run):
     write_atomic(self.out/"trials.csv", run.trials.to_csv(index=False).encode())
     write_atomic(self.out/"predictions.parquet", parquet_bytes(run.predictions, index=False))
 
+def _warn_of_networks(lacking):
+    "Say how many trials have a record and no network"
+    if lacking: warnings.warn(f"{plural(len(lacking), 'trial')} of this run were done without keep_models, the first "
+        f"{lacking[0].stem}; their networks are gone, and only a run in a new folder would have them")
+
 def _warn_of(failures):
     "Say which training failed first, and how many did"
     if not len(failures): return
@@ -254,6 +262,7 @@ def _make(self: Experiment, jobs, backend, progress, tensorboard) -> Run:
     if self.out.exists(): Run(self.out, self.config).trials # a damaged record is found before anything is made
     few = "" if self.looks else too_few(self.design.draws, self.comparisons)
     if few and missing_trainings(self): warnings.warn(few)
+    if self.keep_models: _warn_of_networks(without_network(self))
     def new_bar(disable, **options): return tqdm(disable=disable or not progress, mininterval=.5, **options)
     with _alone(self.out):
         self._claim(jobs)

@@ -128,9 +128,9 @@ def forward(
     "Compile a forward pass; the weights stay the network's own, so it follows a training"
     import keras, tensorflow as tf
     layer = next((layer for layer in model.layers if layer.name == "features"), None)
-    outputs = [model.outputs[0]] + ([layer.output] if layer else [])
+    outputs = [model.outputs[0], layer.output] if layer else model.outputs[0] # Keras gives a single one bare
     both, batch = keras.Model(model.inputs, outputs), tf.TensorSpec([None, *model.input_shape[1:]], tf.float32)
-    def look(x): return [*both(x, training=False), None][:2]
+    def look(x): return list(both(x, training=False)) if layer else [both(x, training=False), None]
     return tf.function(look, input_signature=[batch])
 
 def predict(

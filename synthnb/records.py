@@ -109,6 +109,14 @@ def record(self: Layout, arm: str, replicate: int, per_class: int, budget: float
     who = arm if len(self.trainers) == 1 else f"{arm}@{self.trainer(trainer)['name']}"
     return self.folder/"trials"/("-".join([who, *self.varied(per_class, budget, trainer), str(replicate)]) + ".npz")
 
+# %% ../nbs/47_records.ipynb #395e6d50
+@patch
+def network(self: Layout, arm: str, replicate: int, per_class: int, budget: float,
+    trainer: str = None # None: the first
+) -> Path: # without the ending, which tells what is in it
+    "File of the network of one trial, where it is kept"
+    return self.folder/"networks"/self.record(arm, replicate, per_class, budget, trainer).stem
+
 # %% ../nbs/47_records.ipynb #219813a7
 @patch(as_prop=True)
 def test(self: Layout) -> Path:

@@ -23,6 +23,7 @@ from .groups import related
 from .looks import last_look, looks_of
 from .records import TRIAL_COLUMNS, Layout, Record, arm_pictures, listed
 from .report import report as write_report
+from .saved import Network, network_file, open_network
 
 # %% ../nbs/40_run.ipynb #988a2a55
 def read_config(folder: Path) -> dict:
@@ -289,6 +290,15 @@ def features(self: Run,
     if not encoded: raise NotFound(f"the trainer {setting[-1]} keeps no features of the held-out pictures")
     if self.layout.encoded.exists(): return np.load(self.layout.encoded)
     raise NotFound(f"{self.layout.encoded} is not there, and with it the features of {arm!r}")
+
+@patch
+def model(self: Run, arm: str, replicate: int, per_class: int = None, budget: float = None, trainer: str = None
+) -> Network: # called with an ImageSet or pictures it gives probabilities
+    "Open the network of a trial; parameters as for `features`. Raises `NotFound` where it was not kept"
+    path = network_file(self.layout.network(arm, replicate, *self.setting(per_class, budget, trainer)))
+    if path: return open_network(path, self.labels)
+    raise NotFound(f"no network of {arm!r} in replicate {replicate} was kept in {self.folder}; an experiment with "
+                   "keep_models=True keeps those of Keras trainers and of the reference, in a new folder")
 
 # %% ../nbs/40_run.ipynb #27d2ea84
 def _compare_at(looks, trials, predictions, metrics, *asked) -> Comparison:

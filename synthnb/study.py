@@ -291,6 +291,7 @@ def study(
     metric: str | list[str] = None, # what verdicts are about: accuracy, macro_f1, recall:CLASS, …; None: accuracy
     out: str = "synthnb-run", # the run folder; running in it again resumes
     seed: int = 0, # the number that decides everything
+    keep_models: bool = False, # keep each trial's network in the run folder, to ask it about other pictures
     options: dict = None, # parameters of the generator
     recipe: dict = None # more of `Recipe`: optimizer, schedule, crop, mixup, …
 ) -> Experiment: # ready to run
@@ -310,6 +311,7 @@ def study(
     counted, metrics = (None if names is None else as_list(names) for names in (declared, metric))
     experiment = Experiment(real, held, chosen, look["per_class"], look["replicates"], **length, recipe=how, out=out,
         seed=seed, name=name, validation=validation, reference=reference, declared=counted, margin=margin,
-        metric=metrics, repeats=repeats, near=near, trainers=named_trainers(trainers), study=given)
+        metric=metrics, repeats=repeats, near=near, trainers=named_trainers(trainers), study=given,
+        keep_models=keep_models)
     experiment.taken_for = taken_for
     return experiment

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['replicate_seed', 'PicturesTask', 'TrialTask', 'goals_of', 'trial_task', 'Missing', 'missing_trainings',
-           'has_pictures', 'Work', 'note_failure']
+           'check_keeping', 'without_network', 'has_pictures', 'Work', 'note_failure']
 
 # %% ../nbs/37_tasks.ipynb #7f84cf79
 import json, math, warnings
@@ -18,10 +18,11 @@ from fastcore.basics import patch
 from .compare import REFERENCE
 from .data import ImageSet, write_manifest
 from .design import Arm, Design, asked, refuse_leaks
-from .files import BadSetting, SynthnbError, seeded, write_atomic
+from .files import BadSetting, SynthnbError, joined, seeded, write_atomic
 from .records import arm_pictures
 from .replicate import make_pictures
 from .run import Run
+from .saved import keeps_networks, network_file
 from .trainers import make_trainer, recipe_for
 from .trial import Goal, Trial, run_trial
 from .workers import Failed
@@ -72,7 +73,9 @@ def goals_of(
     recipe, in_epochs = recipe_for(trainer, experiment.design.recipe), experiment.design.unit == "epochs"
     def at(budget): return math.ceil(budget * pictures / recipe.batch) if in_epochs and budget else budget or 0
     def record(budget): return experiment.layout.record(arm.name, replicate, per_class, budget, trainer.name)
-    goals = [Goal(b, at(b), record(b)) for b in budgets]
+    def network(budget): return experiment.layout.network(arm.name, replicate, per_class, budget, trainer.name)
+    kept = getattr(experiment, "keep_models", False) and (arm.model == REFERENCE or keeps_networks(trainer))
+    goals = [Goal(b, at(b), record(b), network(b) if kept else None) for b in budgets]
     if len({goal.at for goal in goals}) == len(goals): return goals
     steps = ", ".join(str(goal.at) for goal in goals)
     raise BadSetting(f"epochs={budgets} of the {pictures} pictures of {arm.name!r} are {steps} steps; "
@@ -127,6 +130,25 @@ def missing_trainings(
             for trainer in design.trainers for arm in design.arms if arm.name in design.arms_for(trainer)]
     found = [Missing(arm, r, n, lacking(arm, r, n, trainer), trainer) for arm, r, n, trainer in each]
     return [missing for missing in found if missing.budgets]
+
+# %% ../nbs/37_tasks.ipynb #41c8a7cd
+def check_keeping(
+    trainers: list # of an experiment with `keep_models`
+):
+    "Raise where no trainer's networks can be kept, and warn where some cannot"
+    off = [trainer.name for trainer in trainers if not keeps_networks(trainer)]
+    if not off: return
+    said = f"networks of {joined(off)} cannot be kept, only those of Keras and of frozen"
+    if len(off) == len(trainers): raise BadSetting(f"{said}; leave keep_models out")
+    warnings.warn(said)
+
+def without_network(
+    experiment # an `Experiment`
+) -> list: # of Path
+    "List the records whose networks were not kept"
+    layout, kept = experiment.layout, {t.name for t in experiment.design.trainers if keeps_networks(t)}
+    return [path for *trial, path in layout.records()
+            if trial[-1] in kept and path.exists() and not network_file(layout.network(*trial))]
 
 # %% ../nbs/37_tasks.ipynb #93c0f709
 def has_pictures(

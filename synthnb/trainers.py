@@ -286,6 +286,7 @@ class KerasPredictor:
     labels: list    # order of the class numbers
     decoded: dict   # batches by the set that they are of
     facts: dict = None # of the training, from `fit`
+    model: object = None # the Keras network itself
 
     def look(self, images: ImageSet) -> tuple: # float32 [n, classes], and [n, features] or None
         "Give probabilities, and what the last hidden layer makes of the pictures"
@@ -302,7 +303,7 @@ def fit_at(self: Keras, train, labels, budgets, seed, reached, validation=None, 
     recipe, pictures = recipe_for(self, Recipe()), ImageSet(train.items, train.root)
     model = _network(self.prepared(recipe), len(labels), seed)
     teacher = self.teacher and teacher_of(train, labels, seed, on_views=self.teacher == "view")
-    predictor = KerasPredictor(forward(model), recipe.size, labels, {})
+    predictor = KerasPredictor(forward(model), recipe.size, labels, {}, model=model)
     def at(budget, result):
         predictor.facts, train.handed = result, dict(result["seen"])
         reached(budget, predictor)

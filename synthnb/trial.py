@@ -20,6 +20,7 @@ from .files import SynthnbError, locked, write_atomic
 from .learning import LEARNT, one_answer
 from .model import Recipe
 from .records import write_record
+from .saved import save_network
 from .tracking import StepLog
 from .trainers import Keras, Sklearn, Ticks, TrainingSet, answers, train_through
 
@@ -30,6 +31,7 @@ class Goal:
     budget: float # as it was asked: steps, epochs or seconds
     at: float     # the same in steps, or in seconds where the training is measured in seconds
     path: Path    # the record to write
+    network: Path = field(default=None, repr=False) # where to keep the network, as of `save_network`; None: nowhere
 
 # %% ../nbs/32_trial.ipynb #4ebc0ab1
 @dataclass(frozen=True)
@@ -133,6 +135,7 @@ class _Measuring:
         if trial.recipe.share and not trial.recipe.as_published: check_seen(trial, result)
         probabilities, features = self.asked(predictor)
         row = measured_row(trial.row(goal.budget), result, probabilities, self.truth)
+        if goal.network: save_network(predictor, goal.network) # before the record, which says that the trial is done
         write_record(goal.path, row, probabilities, features)
         if self.curve: self.curve.measured(row["steps"], dict(test_accuracy=row["test_accuracy"]))
         self.ticks.began += time.perf_counter() - paused

@@ -59,7 +59,7 @@ def mistakes_in_words(
     return (f"{arm}: {each} taken for something else by at least one of its {networks} networks, "
             f"{(wrong == networks).sum():,} by all of them")
 
-# %% ../nbs/45d_mistakes.ipynb #a6cc8001
+# %% ../nbs/45d_mistakes.ipynb #b5913cb4
 def _held_out(run, paths):
     "The held-out pictures of these paths; None where one cannot be read"
     test = run.test
@@ -71,7 +71,7 @@ def _held_out(run, paths):
 
 def _draw_mistake(ax, picture, row):
     ax.set_title(f"{tag(row.label, 12)}, taken for {tag(row.taken_for, 12)}\n"
-                 f"{row.wrong} of {row.networks}, belief {row.belief:.2f}", fontsize=7, loc="left")
+                 f"by {row.wrong} of {row.networks}, belief {row.belief:.2f}", fontsize=7, loc="left")
     if picture is None: ax.text(.5, .5, "not readable", ha="center", fontsize=7)
     else: ax.imshow(picture)
 
@@ -92,7 +92,7 @@ def mistakes_figure(
     for ax, picture, row in zip(axes, _held_out(run, rows.path), rows.itertuples()): _draw_mistake(ax, picture, row)
     return fig
 
-# %% ../nbs/45d_mistakes.ipynb #e19af885
+# %% ../nbs/45d_mistakes.ipynb #06f0352b
 def _surest(run, arm, path): # number of the replicate
     p = _predictions_of(run)
     off = p[(p.arm == arm) & (p.path == path) & p.wrong]
@@ -119,9 +119,10 @@ def looked_figure(
     pairs = [(row, picture) for row, picture in zip(rows.itertuples(), _held_out(run, rows.path)) if picture]
     replicates = [_surest(run, arm, row.path) for row, _ in pairs]
     networks = {replicate: run.model(arm, replicate) for replicate in set(replicates)}
-    fig = figure(4.6, 1.75 * len(pairs))
+    fig = figure(4.6, 1.75 * len(pairs) + .2)
     axes = fig.subplots(len(pairs), 3, squeeze=False)
     for ax in axes.ravel(): ax.set_axis_off()
     for line, (row, picture), replicate in zip(axes, pairs, replicates):
         _draw_looked(line, picture, row, networks[replicate], replicate)
+    fig.supxlabel("orange speaks for the label above it; one network each", fontsize=7)
     return fig

@@ -29,7 +29,8 @@ def kept_networks(
         if path is None: continue
         none = False
         yield arm, replicate, open_network(path, run.labels)
-    if none: raise NotFound(f"{run.folder} keeps no networks; run the experiment with keep_models=True, in a new folder")
+    if none: raise NotFound(f"{run.folder} keeps no networks; run the experiment with keep_models=True, "
+                            "in a new folder")
 
 def predict_kept(
     run, # a `Run` that keeps its networks
@@ -69,13 +70,13 @@ def ask(
 
 # %% ../nbs/45e_ask.ipynb #f7d43c1b
 def _arm_in_words(arm, rows):
-    taken = rows[rows.networks > 0]
-    each = joined(f"{row.networks} for {row.label} (mean probability {row.probability:.2f})" for row in taken.itertuples())
+    taken = rows[rows.networks > 0].itertuples()
+    each = joined(f"{row.networks} for {row.label} (mean probability {row.probability:.2f})" for row in taken)
     return f"{arm}: of {plural(rows.of.iat[0], 'network')} {each}"
 
 _worth = ("This is one picture that someone chose. It says nothing about accuracy, nor about which arm is better; for "
-    "that there are the held-out pictures. A network has to choose one of its labels, also for what is none of them, and "
-    "its probability is no measure of how alike the picture is to what it knows")
+    "that there are the held-out pictures. A network has to choose one of its labels, also for what is none of them, "
+    "and its probability is no measure of how alike the picture is to what it knows")
 
 def asked_in_words(
     found: pd.DataFrame # from `ask`

@@ -120,17 +120,17 @@ def _gradients(network, x, number, layer): # maps and gradients, float32 [n, hei
     return maps.numpy(), tape.gradient(asked, maps).numpy()
 
 # %% ../nbs/45c_maps.ipynb #1341863a
-def _pair(value): # of height and width
+def _by_axis(value): # of height and width
     return value if isinstance(value, (tuple, list)) else (value, value)
 
-def _moved(layer, side, start, jump, axis):
+def _passed_through(layer, side, start, jump, axis):
     "Middle of the first place and distance of two, in pixels, behind a layer"
     if hasattr(layer, "cropping"): return start + layer.cropping[axis][0] * jump, jump
     if type(layer).__name__ == "ZeroPadding2D": return start - layer.padding[axis][0] * jump, jump
     window = getattr(layer, "kernel_size", None) or getattr(layer, "pool_size", None)
     if window is None: return start, jump
-    stride = _pair(layer.strides or window)[axis]
-    reach = (_pair(window)[axis] - 1) * _pair(getattr(layer, "dilation_rate", 1))[axis] + 1
+    stride = _by_axis(layer.strides or window)[axis]
+    reach = (_by_axis(window)[axis] - 1) * _by_axis(getattr(layer, "dilation_rate", 1))[axis] + 1
     border = max((-(-side // stride) - 1) * stride + reach - side, 0) // 2 if layer.padding == "same" else 0
     return start + ((reach - 1) / 2 - border) * jump, jump * stride
 
@@ -150,7 +150,7 @@ def place_middles(
     start, jump = 0., 1
     for one in _chain_to(layer):
         shape = (one.input[0] if isinstance(one.input, (list, tuple)) else one.input).shape
-        if len(shape) == 4: start, jump = _moved(one, shape[1 + axis], start, jump, axis)
+        if len(shape) == 4: start, jump = _passed_through(one, shape[1 + axis], start, jump, axis)
     return start + jump * np.arange(layer.output.shape[1 + axis])
 
 # %% ../nbs/45c_maps.ipynb #ee0dddcc
@@ -203,7 +203,7 @@ def sanity(
     layer: str = None, # whose maps are used, see `map_layers`; None: the last convolution
     by_place: bool = None, # as for `grad_cam`
     seed: int = 0 # decides the random weights
-) -> pd.DataFrame: # one row more and more layers: shuffled (the last of them), agreement with the trained network's maps
+) -> pd.DataFrame: # one row more and more layers: shuffled (the last of them), agreement (with the trained network)
     "Compare Grad-CAM of a trained network with that of the network after its layers were shuffled, one after the other"
     from scipy.stats import spearmanr
     said, rows, names = network(pictures).argmax(1), [], []
@@ -213,7 +213,8 @@ def sanity(
     trained = maps(network)
     for name in [one.name for one in reversed(_keras_model(network).layers) if one.get_weights()]:
         names.append(name)
-        agree = [spearmanr(a, b).statistic if a.std() and b.std() else 0. for a, b in zip(trained, maps(shuffled(network, names, seed)))]
+        pairs = zip(trained, maps(shuffled(network, names, seed)))
+        agree = [spearmanr(a, b).statistic if a.std() and b.std() else 0. for a, b in pairs]
         rows.append(dict(shuffled=name, agreement=float(np.mean(agree))))
     return pd.DataFrame(rows)
 

@@ -28,7 +28,8 @@ def _by_umap(x, seed):
     import warnings
     try: from umap import UMAP
     except ImportError:
-        raise NotFound("UMAP is not installed; install it with: pip install 'synthnb[umap]', or draw pca or tsne") from None
+        raise NotFound("UMAP is not installed; install it with: pip install 'synthnb[umap]', "
+                       "or draw pca or tsne") from None
     with warnings.catch_warnings():
         warnings.simplefilter("ignore") # that a seed leaves one thread
         plane = UMAP(n_neighbors=min(15, len(x) - 1), random_state=seeded(seed, "umap") % 2**32)

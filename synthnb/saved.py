@@ -85,9 +85,9 @@ def _named_objects(config): # yields (module, class name, registered name)
 
 _HOMES = {"keras", *(f"keras.{part}" for part in ("layers", "models", "initializers", "regularizers", "constraints"))}
 _PARTS = "keras.src.models.", "keras.src.ops.", "keras.src.applications."
-_STRANGE = "Lambda", "lambda", "TFSM", "Torch", "Jax", "Flax", "Lookup", "TextVectorization" # they run or read something
+_STRANGE = "Lambda", "lambda", "TFSM", "Torch", "Jax", "Flax", "Lookup", "TextVectorization" # run or read something
 
-def _is_plain(module, name, registered):
+def _only_describes(module, name, registered):
     "Whether an object of a description is a layer of Keras, or a part of one, that runs nothing and reads nothing"
     import keras
     if registered and registered in keras.saving.get_custom_objects(): return True # the reader's own, imported already
@@ -121,9 +121,9 @@ def refuse_code(
             config = json.loads(file.read("config.json"))
             outside = _points_out(io.BytesIO(file.read("model.weights.h5")))
     except (OSError, ValueError, KeyError, zipfile.BadZipFile): raise damaged from None
-    odd = next((f"{module}.{name}" for module, name, own in _named_objects(config) if not _is_plain(module, name, own)),
-               "weights in another file" if outside else None)
-    if odd: raise BadSetting(f"{path} names {odd}, which is no layer of Keras, and is not opened; if it is your own "
+    odd = [f"{one[0]}.{one[1]}" for one in _named_objects(config) if not _only_describes(*one)]
+    if outside: odd.append("weights in another file")
+    if odd: raise BadSetting(f"{path} names {odd[0]}, which is no layer of Keras, and is not opened; if it is your own "
                              "layer, register it first: keras.saving.register_keras_serializable")
 
 # %% ../nbs/24b_saved.ipynb #c4a47531
@@ -195,6 +195,8 @@ class RegressionNetwork(Network):
         return softmax(scores, 1).astype("float32"), x
 
 # %% ../nbs/24b_saved.ipynb #5b95f59e
+_ARRAYS = "mean", "scale", "weights", "bias"
+
 def _opened_keras(path):
     import keras
     refuse_code(path)
@@ -219,7 +221,7 @@ def open_network(
     if not path.exists(): raise NotFound(f"{path} is not there; keep_models=True keeps the networks of a run")
     if path.suffix == ".keras": return KerasNetwork(_opened_keras(path), labels)
     try:
-        with np.load(path, allow_pickle=False) as file: arrays = {k: file[k] for k in ("mean", "scale", "weights", "bias")}
+        with np.load(path, allow_pickle=False) as file: arrays = {k: file[k] for k in _ARRAYS}
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
         raise BadSetting(f"{path} holds no network, or is damaged; have its trial done again") from None
     return RegressionNetwork(arrays, labels)

@@ -43,7 +43,8 @@ def _layer_named(network, name):
     raise NotFound(f"there is no layer {name!r} with maps; there are {joined(known.layer, most=12)}")
 
 def _squares_of(network, pictures): # float32 [n, size, size, 3] in 0..1
-    return np.stack([seen_square(p, network.size) for p in picture_list(pictures)]).astype("float32") / 255
+    size = _keras_model(network).input_shape[1]
+    return np.stack([seen_square(p, size) for p in picture_list(pictures)]).astype("float32") / 255
 
 def feature_maps(
     network: KerasNetwork,
@@ -242,7 +243,7 @@ def where_figure(
     fig = figure(1.5 * (1 + len(networks)), 1.75 * len(pictures) + .2)
     axes = fig.subplots(len(pictures), 1 + len(networks), squeeze=False)
     for ax in axes.ravel(): ax.set_axis_off()
-    sizes = [network.size for network in networks.values()]
+    sizes = [_keras_model(network).input_shape[1] for network in networks.values()]
     for ax, picture, title in zip(axes[:, 0], pictures, titles or [""] * len(pictures)):
         ax.imshow(seen_square(picture, max(sizes)))
         ax.set_title(title, fontsize=8, loc="left")

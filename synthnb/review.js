@@ -53,8 +53,9 @@ class Page {
     this.rows = new Recent(30)
     this.large = new Recent(40)
     this.small = new Recent(200)
-    this.at = this.unsaved = 0
+    this.at = this.unsaved = this.fetching = 0
     this.tiles = []
+    this.queue = []
     this.build(el)
     this.leaving = (e) => { if (this.unsaved) e.preventDefault() }
     window.addEventListener("beforeunload", this.leaving)
@@ -67,7 +68,8 @@ class Page {
     const root = this.root = add(el, "section", "synthnb-review")
     root.tabIndex = 0
     root.setAttribute("aria-label", "Review of pictures")
-    root.dataset.lmSuppressShortcuts = "true" // JupyterLab's own keys rest while the page has the focus
+    // JupyterLab's own keys rest where what has the focus is marked so
+    root.addEventListener("focusin", (e) => { e.target.dataset.lmSuppressShortcuts = "true" })
     root.addEventListener("keydown", (e) => this.key(e))
     root.addEventListener("click", (e) => { if (e.target !== this.filter) root.focus({ preventScroll: true }) })
     this.head = add(root, "div", "head")
@@ -75,7 +77,7 @@ class Page {
     this.bar = add(this.head, "progress", "bar")
     this.bar.setAttribute("aria-label", "decided")
     this.count = add(this.head, "span", "count")
-    this.saved = add(this.head, "span", "saved")
+    this.saved = add(this.head, "span", "saved", "saved")
     this.error = add(root, "p", "error")
     this.error.setAttribute("role", "alert")
     this.one = add(root, "div", "one")
@@ -117,6 +119,7 @@ class Page {
     this.moves = {
       ArrowRight: () => 1, ArrowLeft: () => -1, " ": () => 1, Home: () => -this.n, End: () => this.n,
       ArrowDown: () => this.columns, ArrowUp: () => -this.columns, PageDown: () => this.perPage, PageUp: () => -this.perPage }
+    this.tally(0)
     this.go(at)
   }
 
@@ -177,43 +180,63 @@ class Page {
   decide(decision, label = "") {
     const at = this.at
     this.go(at + 1)
-    return this.send([at], decision, label)
+    return this.change(() => this.send([at], decision, label))
   }
 
-  async send(ats, decision, label = "") {
-    this.unsaved += ats.length
-    for (const at of ats) await this.row(at).then((row) => Object.assign(row, { decision, to: label }))
-    this.paint()
-    try {
-      this.counts = (await this.line.ask("decide", { ats, decision, label })).counts
-      this.error.textContent = ""
-    } catch (error) {
+  acceptRest() {
+    const page = this.page()
+    this.go(page.at(-1) + 1)
+    return this.change(async () => {
+      const rows = await Promise.all(page.map((at) => this.row(at)))
+      const ats = page.filter((_, i) => !rows[i].decision)
+      if (ats.length) await this.send(ats, "accept")
+    })
+  }
+
+  undo() {
+    return this.change(async () => {
+      const { at, counts } = await this.line.ask("undo")
+      if (at === null) throw new Error("there is nothing to undo")
       this.rows.clear()
-      this.go(ats[0])
-      this.complain(error)
+      this.counts = counts
+      this.go(at)
+    })
+  }
+
+  async change(work) { // what is on its way to the disk is counted until Python says that it is there
+    this.tally(1)
+    await work().catch((error) => this.complain(error))
+    this.tally(-1)
+  }
+
+  tally(more) {
+    this.unsaved += more
+    this.root.dataset.unsaved = this.unsaved
+    this.saved.textContent = this.unsaved ? `${number(this.unsaved)} being saved` : "saved"
+  }
+
+  async send(ats, decision, label = "") { // what is shown runs ahead of the answer, and goes back where that is an error
+    const rows = await Promise.all(ats.map((at) => this.row(at))), before = rows.map(({ decision, to }) => ({ decision, to }))
+    for (const row of rows) {
+      const own = decision === "relabel" && row.label === label
+      Object.assign(row, own ? { decision: "accept", to: "" } : { decision, to: label })
     }
-    this.unsaved -= ats.length
+    this.repaint()
+    try { this.counts = (await this.line.ask("decide", { ats, decision, label })).counts }
+    catch (error) {
+      rows.forEach((row, i) => Object.assign(row, before[i]))
+      this.go(ats[0])
+      throw error
+    }
     this.paintHead()
   }
 
-  async acceptRest() {
-    const ats = []
-    for (const at of this.page()) if (!(await this.row(at)).decision) ats.push(at)
-    this.go(this.page().at(-1) + 1)
-    if (ats.length) await this.send(ats, "accept")
-  }
-
-  async undo() {
-    const { at, counts } = await this.line.ask("undo")
-    if (at === null) return this.complain(new Error("there is nothing to undo"))
-    this.rows.clear()
-    this.counts = counts
-    this.go(at)
-  }
-
-  async next() {
-    const { at } = await this.line.ask("next", { at: this.at })
-    if (at === null) this.complain(new Error("every picture is decided")); else this.go(at)
+  next() {
+    const found = this.line.ask("next", { at: this.at }).then(({ at }) => {
+      if (at === null) throw new Error("every picture is decided")
+      this.go(at)
+    })
+    return found.catch((error) => this.complain(error))
   }
 
   complain(error) { this.error.textContent = error.message }
@@ -222,13 +245,32 @@ class Page {
 
   async row(at) {
     const first = at - at % CHUNK
-    const { rows } = await this.rows.use(first, () => this.line.ask("rows", { first, most: CHUNK }))
+    const { rows } = await this.rows.use(first, () => this.line.ask("rows", { first, most: CHUNK }).catch((error) => {
+      this.rows.delete(first)
+      throw error
+    }))
     return rows[at - first]
   }
 
-  picture(at, which, size) { // a promise of {url}
-    const kept = size === SHOWN ? this.large : this.small
-    return kept.use(`${which} ${at}`, () => this.line.ask("picture", { at, which, size }).catch((error) => ({ absent: error.message })))
+  picture(at, which, size) { // a promise of {url} or {absent: why}
+    const kept = size === SHOWN ? this.large : this.small, key = `${which} ${at}`
+    return kept.use(key, () => new Promise((resolve) => {
+      this.queue.push({ at, which, size, resolve, forget: () => kept.delete(key) })
+      this.fetch()
+    }))
+  }
+
+  fetch() { // few at a time, so that a decision never waits behind many pictures; none that is far by now
+    while (this.fetching < 3 && this.queue.length) {
+      const { at, which, size, resolve, forget } = this.queue.shift()
+      if (Math.abs(at - this.at) > 2 * this.perPage) { forget(); resolve({}); continue }
+      this.fetching++
+      this.line.ask("picture", { at, which, size }).catch((error) => ({ absent: error.message })).then((said) => {
+        this.fetching--
+        resolve(said)
+        this.fetch()
+      })
+    }
   }
 
   go(at) {
@@ -236,8 +278,10 @@ class Page {
     this.at = Math.max(0, Math.min(at, this.n - 1))
     this.error.textContent = ""
     if (this.inGrid && before !== this.page()[0]) this.fill()
-    this.paint()
+    this.repaint()
   }
+
+  repaint() { this.paint().catch((error) => this.complain(error)) }
 
   async paint() {
     const at = this.at, row = await this.row(at)
@@ -249,7 +293,7 @@ class Page {
     for (const view of this.views) this.show(view, at, row)
     for (let i = at + 1; i <= Math.min(at + AHEAD, this.n - 1); i++) {
       this.picture(i, "self", SHOWN)
-      this.row(i).then((next) => next.source && this.picture(i, "source", SHOWN))
+      this.row(i).then((next) => next.source && this.picture(i, "source", SHOWN), () => {})
     }
   }
 
@@ -275,8 +319,6 @@ class Page {
     this.bar.max = this.n
     this.bar.value = this.n - left
     this.count.textContent = `${number(accept)} accepted, ${number(reject)} rejected, ${number(relabel)} relabelled, ${number(left)} left`
-    this.saved.textContent = this.unsaved ? `${number(this.unsaved)} being saved` : "saved"
-    this.root.dataset.unsaved = this.unsaved
   }
 
   // ---- the grid
@@ -285,7 +327,7 @@ class Page {
     this.inGrid = !this.inGrid
     this.root.classList.toggle("overview", this.inGrid)
     if (this.inGrid) this.fill()
-    this.paint()
+    this.repaint()
   }
 
   get columns() { return this.inGrid ? Math.max(2, Math.floor(this.grid.clientWidth / 112)) : 1 }

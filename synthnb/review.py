@@ -125,14 +125,14 @@ def undo(self: Decisions,
     for line in lines: self._take(line)
     return gone
 
-# %% ../nbs/19c_review.ipynb #65dec0f7
-_by_hand = (r'(?s)^(?:accepted|rejected|relabelled from (?P<was>"(?:[^"\\]|\\.)*")) by hand'
+# %% ../nbs/19c_review.ipynb #888e52ad
+_hand_mark = (r'(?s)^(?:accepted|rejected|relabelled from (?P<was>"(?:[^"\\]|\\.)*")) by hand'
             r'(?:; before: (?P<before>.*))?$')
 
 def _unmarked(items):
     "Rows as they were before decisions were written into them"
-    marks = items.reason.str.extract(_by_hand)
-    marked = items.reason.str.match(_by_hand)
+    marks = items.reason.str.extract(_hand_mark)
+    marked = items.reason.str.match(_hand_mark)
     before, was = marks.before.fillna(""), marks.was.notna()
     label = items.label.where(~was, marks.was[was].map(json.loads).reindex(items.index))
     kept, reason = items.kept.where(~marked, before == ""), items.reason.where(~marked, before)
@@ -168,8 +168,10 @@ def reviewed(
                                     "look again, until then they are as before")
     return ImageSet(items, images.root)
 
-# %% ../nbs/19c_review.ipynb #5e055b6c
-_kinds = [(r"a copy of .*", "a copy"), (r"shows its label \d+% as well as its source", "no longer shows its label")]
+# %% ../nbs/19c_review.ipynb #c673a74d
+_kinds_of_reasons = {
+    r"a copy of .*": "a copy", r"shows its label \d+% as well as its source": "no longer shows its label",
+    r"[\d.]+ times as far from real pictures as they are": "far from real pictures", r"a mark \(.*": "a mark"}
 
 def rejected(
     images: ImageSet # after `curate`, `reviewed` or both
@@ -180,7 +182,7 @@ def rejected(
     by = np.select([hand, rule], ["hand", "curate"], "other")
     reason = left.reason.str.removeprefix("curate: ").str.split("; before: ").str[0]
     reason = reason.where(hand | rule, reason.str.split(":").str[0])
-    for pattern, kind in _kinds: reason = reason.str.replace(pattern, kind, regex=True)
+    for pattern, kind in _kinds_of_reasons.items(): reason = reason.str.replace(pattern, kind, regex=True)
     return left.groupby([pd.Series(by, left.index, name="by"), reason, "origin"]).size().unstack(fill_value=0)
 
 # %% ../nbs/19c_review.ipynb #59dbffde
@@ -194,13 +196,13 @@ def decided(
     table = pd.DataFrame(filter(None, lines), columns=["path", "decision", "label", "was", "when"])
     return table.sort_values("when", ignore_index=True)
 
-# %% ../nbs/19c_review.ipynb #abccb6bc
+# %% ../nbs/19c_review.ipynb #02acff00
 def _aligned(doubt, items, made):
     "`doubt` as a Series with the index of `items`"
     if isinstance(doubt, pd.Series):
         if doubt.index.isin(items.path).all() and len(doubt): return items.path.map(doubt[~doubt.index.duplicated()])
         if not doubt.index.isin(items.index).all():
-            raise BadSetting("doubt has rows that are no rows of these images; give a Series of the same index, or of paths")
+            raise BadSetting("doubt has rows that these images have not; give a Series with their index, or with paths")
         return doubt.reindex(items.index)
     for index in (items.index, items.index[items.kept], items.index[made & items.kept]):
         if len(doubt) == len(index): return pd.Series(np.asarray(doubt), index).reindex(items.index)
@@ -210,14 +212,15 @@ def _ordered(rows, doubt):
     "Row numbers, the doubtful first, and in words why, for each"
     values = doubt.iloc[rows]
     if pd.api.types.is_numeric_dtype(values):
-        words = [f"belief in the label: {value:.0%}" if value == value else "" for value in values]
+        said = "belief in the label: {:.0%}" if values.dropna().between(0, 1).all() else "doubt: {:.3g}"
+        words = [said.format(value) if value == value else "" for value in values]
         order = np.argsort(values.to_numpy(float), kind="stable") # NaN comes last
     else:
         words = values.fillna("").astype(str).tolist()
         order = np.argsort([not word for word in words], kind="stable")
     return rows[order], [words[i] for i in order]
 
-# %% ../nbs/19c_review.ipynb #ef839875
+# %% ../nbs/19c_review.ipynb #8dd6adcd
 def _chosen(images, doubt, origin, curated):
     "Rows as they were before decisions, the numbers of those to look at, in order, and why each"
     items = _unmarked(images.items)
@@ -226,8 +229,9 @@ def _chosen(images, doubt, origin, curated):
     if origin is not None: asked = items.origin.isin([origin] if isinstance(origin, str) else origin).to_numpy()
     else: asked = made if (usable & made).any() else ~made
     rows = np.flatnonzero(usable & asked)
-    if not len(rows): raise NotFound(f"there is no picture to look at here; there are {joined(sorted(set(items.origin)))}, "
-                                     f"{plural(int(usable.sum()), 'usable picture')}")
+    if not len(rows):
+        there = joined(sorted(set(items.origin[usable]))) or "none that can be used"
+        raise NotFound(f"there is no picture to look at here; by origin, there are: {there}")
     if doubt is None: return items, rows, [""] * len(rows)
     return (items, *_ordered(rows, _aligned(doubt, items, made)))
 
@@ -299,8 +303,8 @@ def facts(self: Review, at: int) -> dict: # strings
                 why=joined(filter(None, [self.why[at], row.reason]), between="; "),
                 decision=line.get("decision", ""), to=line.get("label", ""))
 
-# %% ../nbs/19c_review.ipynb #d3508edb
-def _inside(root, path):
+# %% ../nbs/19c_review.ipynb #a270bbe6
+def _inside_set(root, path):
     "The file of a row; a manifest of somebody else's may name one elsewhere"
     if path.startswith(("/", "\\")) or ".." in path.replace("\\", "/").split("/") or ":" in path.split("/")[0]:
         raise BadSetting(f"{path} lies outside the set, and is not shown")
@@ -315,7 +319,7 @@ def picture(self: Review,
     "Encode a picture, or its source, for the page"
     path = self.facts(at)["source"] if which == "source" else self.row(at).path
     if not path: raise NotFound("the picture that this one was made from is not in the set")
-    return self.encoded(_inside(self.root, path), min(int(size), 1024))
+    return self.encoded(_inside_set(self.root, path), min(int(size), 1024))
 
 # %% ../nbs/19c_review.ipynb #8798b44b
 @patch
@@ -357,16 +361,16 @@ def summary(self: Review) -> str:
     said = [f"{self.counts[decision]:,} {word}" for decision, word in _found_in_words.items()]
     return f"{len(self) - self.counts['']:,} of {plural(len(self), 'picture')} decided: {joined(said)}"
 
-# %% ../nbs/19c_review.ipynb #368e38ac
+# %% ../nbs/19c_review.ipynb #59382c77
 def _tallied(session):
     counts = session.counts
     return dict(counts={name: counts[name] for name in _found_in_words} | dict(left=counts[""]))
 
-def _start(session):
+def _beginning(session):
     at = session.undecided()
     return dict(n=len(session), at=0 if at is None else at, labels=session.labels) | _tallied(session)
 
-def _rows(session, first, most): # at most 1,000
+def _some_rows(session, first, most): # at most 1,000
     first = max(0, int(first))
     return dict(rows=[session.facts(at) for at in range(first, min(first + min(int(most), 1000), len(session)))])
 
@@ -374,19 +378,20 @@ def _decide(session, ats, decision, label=""):
     session.decide([range(len(session))[at] for at in ats], decision, label)
     return _tallied(session)
 
-_answers = dict(start=_start, rows=_rows, decide=_decide,
+_answers = dict(start=_beginning, rows=_some_rows, decide=_decide,
     picture=lambda session, **asked: dict(url=session.picture(**asked)),
     undo=lambda session: dict(at=session.undo()) | _tallied(session),
     next=lambda session, at: dict(at=session.undecided(int(at))))
 
-# %% ../nbs/19c_review.ipynb #6dbef689
+# %% ../nbs/19c_review.ipynb #d26d760e
 @patch
 def answer(self: Review, message: dict) -> dict: # with `error`, a sentence, where it cannot be done
     "Answer a message of the page"
     given = {key: value for key, value in message.items() if key not in ("ask", "id")}
     try: said = _answers[message["ask"]](self, **given)
     except SynthnbError as e: said = dict(error=str(e))
-    except (KeyError, TypeError, ValueError, IndexError): said = dict(error="the page asked for what is not there; reload it")
+    except (KeyError, TypeError, ValueError, IndexError):
+        said = dict(error="the page asked for what is not there; reload it")
     return dict(id=message.get("id")) | said
 
 # %% ../nbs/19c_review.ipynb #9aaf3881

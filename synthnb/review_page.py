@@ -15,16 +15,16 @@ from .data import load
 from .files import BadSetting, plural
 from .review import Review, front_end, rejected, reviewed
 
-# %% ../nbs/19d_review_page.ipynb #eae0f0bd
-_parts = {"": ("review_page.html", "text/html"), "review_page.css": ("review_page.css", "text/css"),
+# %% ../nbs/19d_review_page.ipynb #858a9e09
+_page_files = {"": ("review_page.html", "text/html"), "review_page.css": ("review_page.css", "text/css"),
           "review.css": ("review.css", "text/css"), "review.js": ("review.js", "text/javascript"),
           "review_page.js": ("review_page.js", "text/javascript")}
 
-_headers = {"Cache-Control": "no-store", "Referrer-Policy": "no-referrer", "X-Content-Type-Options": "nosniff",
+_page_headers = {"Cache-Control": "no-store", "Referrer-Policy": "no-referrer", "X-Content-Type-Options": "nosniff",
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src data:; "
                                "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"}
 
-_most_bytes = 1_000_000 # of a message
+_longest_message = 1_000_000 # of a message
 
 class _Handler(BaseHTTPRequestHandler):
     "Answers one connection; `server` has the session and the secret"
@@ -33,7 +33,7 @@ class _Handler(BaseHTTPRequestHandler):
     def give(self, status, kind, text):
         data = text.encode()
         self.send_response(status)
-        for name, value in _headers.items(): self.send_header(name, value)
+        for name, value in _page_headers.items(): self.send_header(name, value)
         self.send_header("Content-Type", f"{kind}; charset=utf-8")
         self.send_header("Content-Length", str(len(data)))
         self.end_headers()
@@ -45,39 +45,39 @@ class _Handler(BaseHTTPRequestHandler):
 
     def log_message(self, *_): pass
 
-# %% ../nbs/19d_review_page.ipynb #d4fd5c80
+# %% ../nbs/19d_review_page.ipynb #2f5a193b
 def _is_here(host): # a Host header
     return (host or "").rsplit(":", 1)[0] in ("127.0.0.1", "localhost")
 
-def _asked(handler): # str, or None where it was refused
+def _asked_for(handler): # str, or None where it was refused
     "What is asked for below the secret address"
     host, origin = handler.headers.get("Host"), handler.headers.get("Origin")
     if not _is_here(host) or origin not in (None, f"http://{host}"):
         return handler.refuse(403, "only pages of this machine are answered")
     prefix = f"/{handler.server.secret}/"
     start, name = handler.path[:len(prefix)], handler.path[len(prefix):]
-    if secrets.compare_digest(start.encode(), prefix.encode()) and name in {*_parts, "ask"}: return name
+    if secrets.compare_digest(start.encode(), prefix.encode()) and name in {*_page_files, "ask"}: return name
     return handler.refuse(404, "nothing is here; use the address that synthnb review printed")
 
-# %% ../nbs/19d_review_page.ipynb #90e1e58d
-def _get(handler):
-    name = _asked(handler)
+# %% ../nbs/19d_review_page.ipynb #95f9d913
+def _give_file(handler):
+    name = _asked_for(handler)
     if name is None: return
-    if name not in _parts: return handler.refuse(405, "messages are posted")
-    file, kind = _parts[name]
+    if name not in _page_files: return handler.refuse(405, "messages are posted")
+    file, kind = _page_files[name]
     handler.give(200, kind, front_end(file))
 
-def _post(handler):
-    name, length = _asked(handler), handler.headers.get("Content-Length", "")
+def _give_answer(handler):
+    name, length = _asked_for(handler), handler.headers.get("Content-Length", "")
     if name is None: return
-    if name != "ask" or not length.isdigit() or int(length) > _most_bytes:
+    if name != "ask" or not length.isdigit() or int(length) > _longest_message:
         return handler.refuse(400, "this is no message of the page")
     try: message = json.loads(handler.rfile.read(int(length)))
     except ValueError: message = None
     if not isinstance(message, dict): return handler.refuse(400, "this is no message of the page")
     handler.give(200, "application/json", json.dumps(handler.server.session.answer(message)))
 
-_Handler.do_GET, _Handler.do_POST = _get, _post
+_Handler.do_GET, _Handler.do_POST = _give_file, _give_answer
 
 # %% ../nbs/19d_review_page.ipynb #a7534ea0
 class _Server(ThreadingHTTPServer):
@@ -106,8 +106,8 @@ def served(
         server.shutdown()
         server.server_close()
 
-# %% ../nbs/19d_review_page.ipynb #520eba03
-def _told(session, data):
+# %% ../nbs/19d_review_page.ipynb #f09062d7
+def _closing_words(session, data):
     "Say what was decided, and how it is taken over"
     return "\n".join([session.summary(), f"decisions: {session.decisions.path}",
         f"synthnb review {data} resumes; with --apply it writes them into the manifest, which keeps every picture"])
@@ -119,11 +119,11 @@ def apply_decisions(
     "Write what was decided by hand into the manifest of a folder; nothing is moved or deleted"
     images = load(data, **loading)
     after = reviewed(images).save(images.root)
-    counts = rejected(after)
-    said = f"{plural(len(after), 'picture')} in use, {len(after.items) - len(after):,} left out: {after.root/'manifest.parquet'}"
+    counts, left_out = rejected(after), len(after.items) - len(after)
+    said = f"{plural(len(after), 'picture')} in use, {left_out:,} left out: {after.root/'manifest.parquet'}"
     return f"{said}\n\n{counts.to_string()}" if len(counts) else said
 
-# %% ../nbs/19d_review_page.ipynb #51809563
+# %% ../nbs/19d_review_page.ipynb #1a67981f
 def review_folder(
     data: str, # a folder with a manifest, or with a folder for each class; or a data set's name
     port: int = 0, # 0: any that is free
@@ -140,4 +140,4 @@ def review_folder(
         if open_page: threading.Thread(target=webbrowser.open, args=(address,), daemon=True).start()
         try:
             while True: time.sleep(3600)
-        except KeyboardInterrupt: print(_told(session, data))
+        except KeyboardInterrupt: print(_closing_words(session, data))

@@ -55,7 +55,7 @@ def _read_lines(path):
     lines = [_line_of(text) for text in texts if text.strip()]
     return [line for line in lines if line], lines.count(None)
 
-# %% ../nbs/19c_review.ipynb #cfc4528a
+# %% ../nbs/19c_review.ipynb #2d39a077
 def _append(path, lines):
     "Add lines to a file in one step, behind one that a kill cut off"
     data = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines).encode()
@@ -65,7 +65,6 @@ def _append(path, lines):
                 f.seek(-1, os.SEEK_END)
                 if f.read(1) != b"\n": data = b"\n" + data
             if f.write(data) < len(data): raise OSError("the disk is full")
-            os.fsync(f.fileno())
     except OSError as e:
         raise BadSetting(f"not saved: cannot write {path} ({e.strerror or e}); make room, "
                          "or name another file: file=…") from None
@@ -235,7 +234,9 @@ def _chosen(images, doubt, origin, curated):
     if doubt is None: return items, rows, [""] * len(rows)
     return (items, *_ordered(rows, _aligned(doubt, items, made)))
 
-# %% ../nbs/19c_review.ipynb #2223b15d
+# %% ../nbs/19c_review.ipynb #939eef33
+_columns_shown = "path", "label", "source", "origin", "maker", "sha256", "reason"
+
 _found_in_words = dict(accept="accepted", reject="rejected", relabel="relabelled")
 
 class Review:
@@ -254,21 +255,20 @@ class Review:
         self.decisions = Decisions(review_file(images, file))
         real = self.items[(self.items.origin == "real") & (self.items.path != "")].drop_duplicates("source")
         self.sources = dict(zip(real.source, real.path))
-        shown = self.items.iloc[self.rows]
-        self.paths, self.sha256 = shown.path.tolist(), shown.sha256.tolist()
-        self.places = {path: at for at, path in enumerate(self.paths)}
+        self.shown = {column: self.items[column].iloc[self.rows].tolist() for column in _columns_shown}
+        self.places = {path: at for at, path in enumerate(self.shown["path"])}
         self.encoded = lru_cache(64)(_data_url) # sources come again
         self.count()
 
     def __len__(self): return len(self.rows)
 
-    def row(self, at: int) -> pd.Series:
-        "The row of the manifest that is shown as number `at`, from 0"
-        return self.items.iloc[self.rows[at]]
+    def row(self, at: int) -> dict:
+        "What the manifest says of the picture that is shown as number `at`, from 0"
+        return {column: values[at] for column, values in self.shown.items()}
 
     def line(self, at: int) -> dict: # None: not decided
         "The decision on picture number `at`"
-        return self.decisions.now(self.paths[at], self.sha256[at])
+        return self.decisions.now(self.shown["path"][at], self.shown["sha256"][at])
 
     def now(self, at: int) -> str: # accept, reject, relabel; empty where it is not decided
         "What is decided on picture number `at`"
@@ -287,7 +287,7 @@ def _data_url(path, size):
     image.save(file := io.BytesIO(), "PNG")
     return "data:image/png;base64," + base64.b64encode(file.getvalue()).decode()
 
-# %% ../nbs/19c_review.ipynb #22cd4beb
+# %% ../nbs/19c_review.ipynb #9d68832e
 def _in_short(maker):
     "How a picture was made, in a few words"
     facts = how_made(maker)
@@ -298,12 +298,12 @@ def _in_short(maker):
 def facts(self: Review, at: int) -> dict: # strings
     "What the page says of picture number `at`"
     row, line = self.row(at), self.line(at) or {}
-    source = self.sources.get(row.source, "") if row.origin != "real" else ""
-    return dict(path=row.path, label=row.label, made=_in_short(row.maker), source=source,
-                why=joined(filter(None, [self.why[at], row.reason]), between="; "),
+    source = self.sources.get(row["source"], "") if row["origin"] != "real" else ""
+    return dict(path=row["path"], label=row["label"], made=_in_short(row["maker"]), source=source,
+                why=joined(filter(None, [self.why[at], row["reason"]]), between="; "),
                 decision=line.get("decision", ""), to=line.get("label", ""))
 
-# %% ../nbs/19c_review.ipynb #a270bbe6
+# %% ../nbs/19c_review.ipynb #ab1817ca
 def _inside_set(root, path):
     "The file of a row; a manifest of somebody else's may name one elsewhere"
     if path.startswith(("/", "\\")) or ".." in path.replace("\\", "/").split("/") or ":" in path.split("/")[0]:
@@ -317,11 +317,11 @@ def picture(self: Review,
     size: int = 512 # longer side, pixels
 ) -> str: # a data URL
     "Encode a picture, or its source, for the page"
-    path = self.facts(at)["source"] if which == "source" else self.row(at).path
+    path = self.facts(at)["source"] if which == "source" else self.shown["path"][at]
     if not path: raise NotFound("the picture that this one was made from is not in the set")
     return self.encoded(_inside_set(self.root, path), min(int(size), 1024))
 
-# %% ../nbs/19c_review.ipynb #8798b44b
+# %% ../nbs/19c_review.ipynb #e29a90f5
 @patch
 def decide(self: Review,
     ats: list, # numbers of pictures
@@ -334,7 +334,7 @@ def decide(self: Review,
         raise BadSetting(f"the label {label!r} is not among those to choose from, {joined(self.labels, most=10)}")
     with self.lock:
         rows, before = [self.row(at) for at in ats], [self.now(at) for at in ats]
-        own = decision == "relabel" and all(row.label == label for row in rows)
+        own = decision == "relabel" and all(row["label"] == label for row in rows)
         if own: decision, label = "accept", ""
         self.decisions.add(rows, decision, label if decision == "relabel" else "")
         self.counts.subtract(before)

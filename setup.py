@@ -30,7 +30,7 @@ setup(
         *(f'Programming Language :: Python :: {o}' for o in pythons),
     ],
     packages=find_packages(include=[cfg['lib_name'], f"{cfg['lib_name']}.*"]),
-    package_data={'': ['*.csv', '*.json']},
+    package_data={'': ['*.csv', '*.json', '*.js', '*.css', '*.html']},
     python_requires=f">={cfg['min_python']}",
     install_requires=cfg['requirements'].split(),
     extras_require=extras,

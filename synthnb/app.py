@@ -23,6 +23,7 @@ from .records import listed
 from .saved import kept_in_words
 from .report import published, report
 from .results import open_run, read_results
+from .review_page import apply_decisions, review_folder
 from .run import Run
 from .stats import FEWEST
 from .study import GENERATORS, check_out, generators_in_words, named_generators, study, usual_generator
@@ -135,6 +136,15 @@ def _export_options(parser):
         help="copy files, instead of giving them a second name on the disk")
     add_options_of(parser, load, *_loading, "near")
 
+def _review_options(parser):
+    parser.add_argument("data", metavar="FOLDER",
+        help="a folder that synthnb made, or one with a folder for each class")
+    parser.add_argument("--apply", action="store_true",
+        help="show nothing; write what was decided into the folder's manifest, which keeps every picture")
+    parser.add_argument("--no-open", dest="open_page", action="store_false", help="print the address only")
+    add_options_of(parser, review_folder, "port", "doubt", "curated")
+    add_options_of(parser, load, *_loading)
+
 def _meta_options(parser):
     parser.add_argument("folders", nargs="+", metavar="RUN", help="the folders of runs, each on another data set")
     add_options_of(parser, meta, "arm", "margin")
@@ -163,6 +173,9 @@ _commands = dict(
     export=(_export_options, "hand pictures on to other programs",
             "Hand pictures on in a layout that torchvision, Keras, timm and Hugging Face read, with labels, parts and "
             "what each synthetic picture was made of. " + _resumes),
+    review=(_review_options, "look at pictures, and accept, reject or relabel them by keyboard",
+            "Look at the made pictures of a folder, or at its real ones where there are no others, in a page of this "
+            "machine's browser, until Ctrl-C. Every key is saved in the folder, in review.ndjson. " + _resumes),
     bench=(_bench_options, "measure what synthnb claims about itself",
          "Measure what synthnb claims about itself, on this machine."))
 
@@ -392,6 +405,10 @@ def _export(data, out, layout, copy, **loading):
     done = images.export(out, layout, loading.get("near", True), copy=copy)
     print(*images.taken_for, done, f"pictures: {out}", sep="\n")
 
+def _review(apply, **given):
+    if not apply: return review_folder(**given)
+    print(apply_decisions(**{k: v for k, v in given.items() if k == "data" or k in _loading}))
+
 def _meta(folders, **given):
     "Print what runs on several data sets say together"
     found = meta(folders, **given)
@@ -404,7 +421,7 @@ def main(
     "Do what the command `synthnb` is asked"
     given = vars(make_parser().parse_args(argv))
     commands = dict(run=_run, generate=_generate, stylize=_stylize, datasets=_datasets, plan=_plan,
-        report=_report, meta=_meta, export=_export, bench=_bench)
+        report=_report, meta=_meta, export=_export, review=_review, bench=_bench)
     command = commands[given.pop("command")]
     try: 
         with warnings.catch_warnings():

@@ -68,6 +68,19 @@ def still(self: _Explorer) -> bytes: # a JPEG file
     shown = [Image.open(io.BytesIO(image.value)) for image in (self.before, self.after)]
     return jpeg_bytes(tiled([shown], [self.picture.value, self.style.value], shown[0].height))
 
+# %% ../nbs/11c_explorer.ipynb #5af21fff
+_own_keys_js = """export default { render({ el }) {
+    el.style.display = "none"
+    const mark = (e) => { e.target.dataset.lmSuppressShortcuts = "true" }
+    setTimeout(() => el.parentElement.addEventListener("focusin", mark))
+} }"""
+
+def _own_keys(): # an anywidget.AnyWidget
+    "Keep JupyterLab's keys from the controls of the same box"
+    import anywidget
+    class OwnKeys(anywidget.AnyWidget): _esm = _own_keys_js
+    return OwnKeys()
+
 # %% ../nbs/11c_explorer.ipynb #28009661
 @patch
 def box(self: _Explorer): # ipywidgets' VBox
@@ -78,7 +91,7 @@ def box(self: _Explorer): # ipywidgets' VBox
             still = {"image/jpeg": base64.b64encode(self.still()).decode(), "text/plain": self.code.value}
             return widgets.VBox._repr_mimebundle_(_, **options) | still
     rows = (self.picture, self.style), (self.strength, self.color), (self.before, self.after), (self.code,)
-    return WithStill([widgets.HBox(row) for row in rows])
+    return WithStill([*(widgets.HBox(row) for row in rows), _own_keys()])
 
 # %% ../nbs/11c_explorer.ipynb #3fa54e6d
 def explore(

@@ -114,7 +114,8 @@ def _check_arm(arm):
         raise BadSetting(f"arm {arm.name!r} makes no pictures that could be sorted out")
     try: check_curation(**(arm.curate or {}))
     except TypeError:
-        raise BadSetting(f"arm {arm.name!r}: curate={arm.curate!r}; it takes label, copies, far, marks, keep and by") from None
+        known = "label, copies, far, marks, keep and by"
+        raise BadSetting(f"arm {arm.name!r}: curate={arm.curate!r}; it takes {known}") from None
 
 # %% ../nbs/35_arms.ipynb #f0892436
 def check_arms(arms: list):

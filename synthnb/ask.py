@@ -32,6 +32,7 @@ def kept_networks(
     if none: raise NotFound(f"{run.folder} keeps no networks; run the experiment with keep_models=True, "
                             "in a new folder")
 
+# %% ../nbs/45e_ask.ipynb #c3a66c0d
 def predict_kept(
     run, # a `Run` that keeps its networks
     pictures, # an ImageSet, a picture, a path, or a list of pictures and paths
@@ -50,6 +51,7 @@ def _part_of(run, picture): # train, test, or "" where the file is none of the r
     own = manifest[manifest.sha256 == hashlib.sha256(file_bytes(picture)).hexdigest()]
     return own.part.iat[0] if len(own) else ""
 
+# %% ../nbs/45e_ask.ipynb #1b5c724b
 def ask(
     run, # a `Run` that keeps its networks
     picture, # one PIL picture, or a path
@@ -78,6 +80,7 @@ _worth = ("This is one picture that someone chose. It says nothing about accurac
     "that there are the held-out pictures. A network has to choose one of its labels, also for what is none of them, "
     "and its probability is no measure of how alike the picture is to what it knows")
 
+# %% ../nbs/45e_ask.ipynb #101c60a5
 def asked_in_words(
     found: pd.DataFrame # from `ask`
 ) -> str:

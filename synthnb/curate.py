@@ -103,6 +103,7 @@ def _add(reasons, bad, words):
     "Give a reason where a picture is bad and has none yet; `words` is a Series, or one str"
     return reasons.where((reasons != "") | ~bad, words)
 
+# %% ../nbs/19b_curate.ipynb #21fe3a47
 def _not_best(items, worth, keep):
     "Which pictures are not in the best share of their generator and label"
     makers = [how_made(maker).get("generator", "") for maker in items.maker]

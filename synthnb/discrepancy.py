@@ -26,6 +26,7 @@ def _bandwidth_of(z) -> float: # of rows, of which 2,000 are enough
         if middle > 0: return float(middle)
     return 1.
 
+# %% ../nbs/18a_discrepancy.ipynb #dddc3da6
 def _kernel(a, b, bandwidth): # Gaussian kernel of each row of a with each of b
     return np.exp(-_squares(a, b) / (2 * bandwidth**2))
 
@@ -46,6 +47,7 @@ def _divided(z, bandwidth, a):
     across = a @ sums - inside
     return inside / (n * (n - 1)) + (sums.sum() - inside - 2 * across) / (m * (m - 1)) - 2 * across / (n * m)
 
+# %% ../nbs/18a_discrepancy.ipynb #2608fb43
 def _divisions(n, m, permutations, rng):
     "Indicator of the first sample in its first row, random ones of the same size below"
     a = np.zeros((permutations + 1, n + m))
@@ -83,6 +85,7 @@ def some_rows(
     "Draw rows at random, where there are too many"
     return z if len(z) <= rows else z[np.sort(rng.choice(len(z), rows, replace=False))]
 
+# %% ../nbs/18a_discrepancy.ipynb #dc3e7d88
 def _check_rows(x, y, groups, rows=2, permutations=0):
     if rows < 2 or permutations < 0:
         raise BadSetting(f"rows={rows}, permutations={permutations}: give at least two rows, and no negative number")

@@ -44,6 +44,7 @@ def _stacked(features):
     if len(set(shapes.values())) == 1: return np.concatenate(list(features.values()))
     raise BadSetting(f"features of these arms differ in number ({shapes}); draw each by itself: joint=False")
 
+# %% ../nbs/45b_projections.ipynb #306f6596
 def project(
     features: dict, # arm: array [pictures, features]
     how: str = "pca", # or tsne, umap

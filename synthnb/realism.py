@@ -52,6 +52,7 @@ class _Pairs:
             n, m, alike = n - len(i), m - len(j), alike - len(i) * len(j)
         return total / (n * m - alike)
 
+# %% ../nbs/19a_realism.ipynb #745d5e07
 class KID(NamedTuple):
     "What `kid` found"
     kid: float # unbiased; around 0 for two samples of one distribution
@@ -204,6 +205,7 @@ def _pairs_of_families(one, other): # → rows of real pictures, rows of made on
     left, right = (np.concatenate([each[k][:size] for each, size in zip(rows, sizes)]) for k in (0, 1))
     return left, right, np.repeat(np.arange(len(pairs)), sizes)
 
+# %% ../nbs/19a_realism.ipynb #178f0dd1
 def exchangeable(
     real: np.ndarray, # features [n, d]
     made: np.ndarray, # features [m, d]

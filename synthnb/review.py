@@ -151,6 +151,7 @@ def _may_be_shown(items):
     usable = items.kept | items.reason.str.startswith("curate: ")
     return (usable & (items.path != "") & (items.part != "test")).to_numpy()
 
+# %% ../nbs/19c_review.ipynb #c348c1fe
 def reviewed(
     images: ImageSet,
     file: Path = None # of the decisions; None: beside the manifest

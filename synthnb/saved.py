@@ -45,6 +45,7 @@ def _regression_in(estimator):
     raise SynthnbError(f"a {type(estimator).__name__} cannot be kept: scikit-learn would write a pickle, which runs "
                        "code when it is opened; Keras networks and the reference can be kept")
 
+# %% ../nbs/24b_saved.ipynb #fc46e1d9
 def regression_bytes(
     estimator # from `fit_regression`
 ) -> bytes: # of a .npz file
@@ -61,6 +62,7 @@ def keeps_networks(
     "Tell whether the networks of a trainer can be kept"
     return isinstance(trainer, Keras) or isinstance(trainer, Sklearn) and trainer.estimator is None
 
+# %% ../nbs/24b_saved.ipynb #642dbe92
 def save_network(
     predictor, # what a trainer gave
     stem: Path # of the file; its ending tells what it holds

@@ -103,7 +103,7 @@ def _draw_looked(line, picture, row, network, replicate):
     "A picture, what speaks for the answer that was given, and what for its label"
     said = network.labels[int(network(picture).argmax())]
     p = dict(zip(network.labels, network(picture)[0]))
-    line[0].imshow(picture)
+    line[0].imshow(seen_square(picture, 256)) # squashed as the network sees it, but sharper
     line[0].set_title(f"{tag(row.label, 12)}\nreplicate {replicate}", fontsize=7, loc="left")
     for ax, label, word in zip(line[1:], (said, row.label), ("for its answer", "for the label")):
         ax.imshow(laid_over(seen_square(picture, network.size), grad_cam(network, picture, label)[0]))

@@ -9,7 +9,6 @@ __all__ = ['ORANGE', 'map_layers', 'feature_maps', 'maps_figure', 'place_middles
 # %% ../nbs/45c_maps.ipynb #a6e48ea4
 import numpy as np
 import pandas as pd
-from PIL import Image
 
 from .data import figure
 from .encoder import picture_list

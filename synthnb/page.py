@@ -103,9 +103,10 @@ def table(
 
 # %% ../nbs/46a_page.ipynb #06bea9e4
 def _panels_of(figures, caption):
-    least = min(270, max(150, round(55 * max(fig.get_figwidth() for fig, _ in figures))))
+    inches = max(fig.get_figwidth() for fig, _ in figures)
+    least, most = min(270, max(150, round(62 * inches))), round(96 * inches)
     panels = "".join(f"<div>{svg(fig, seen)}</div>" for fig, seen in figures)
-    return (f'<figure><div class="panels" style="--least:{least}px">{panels}</div>'
+    return (f'<figure><div class="panels" style="--least:{least}px;--most:{most}px">{panels}</div>'
             f"<figcaption>{html.escape(caption)}</figcaption></figure>")
 
 # %% ../nbs/46a_page.ipynb #f0d4c188
@@ -192,7 +193,7 @@ figure svg{display:block;width:100%;height:auto;overflow:visible;
 .figures{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,27rem),1fr));gap:0 2rem;align-items:start}
 .figures figure{max-width:33rem}
 .panels{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(100%,var(--least)),1fr));gap:.6rem 1.2rem}
-.panels>div{max-width:24rem}
+.panels>div{max-width:var(--most)}
 """
 _print_styles = r"""
 @page{margin:16mm 14mm}

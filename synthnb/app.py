@@ -21,7 +21,8 @@ from .options import add_options_of, named_value, number_or_balance, reader, sty
 from .planning import plan
 from .records import listed
 from .saved import kept_in_words
-from .report import published, report
+from .headline import published
+from .report import report
 from .results import open_run, read_results
 from .review_page import apply_decisions, review_folder
 from .run import Run
@@ -122,7 +123,7 @@ def _report_options(parser):
     parser.add_argument("folder", metavar="RUN",
         help="the folder of a run, finished or not; or a table of answers of networks that were trained elsewhere, "
              ".csv or .parquet, with the columns arm, replicate, item, label and p_LABEL or predicted")
-    add_options_of(parser, report, "margin", "baseline")
+    add_options_of(parser, report, "margin", "baseline", "notebook")
     add_options_of(parser, read_results, "metric", "out", "train", "unit", "pattern")
 
 def _export_options(parser):
@@ -242,7 +243,7 @@ def chance_in_words(
     return said + "; classes are uneven, so think of --metric balanced_accuracy, and of --n balance"
 
 # %% ../nbs/51_app.ipynb #e8c57a30
-def _print_comparison(run, **given):
+def _print_comparison(run, notebook=False, **given):
     "Print what a run says, and where its report lies"
     comparison = run.compare(**given)
     if run.config["as_published"]: 
@@ -253,7 +254,7 @@ def _print_comparison(run, **given):
     print(comparison.scope())
     reach = comparison.reach()
     if reach: print(reach)
-    print(f"report: {run.report(**given)}", f"trials: {run.folder/'trials.csv'}", sep="\n")
+    print(f"report: {run.report(**given, notebook=notebook)}", f"trials: {run.folder/'trials.csv'}", sep="\n")
 
 # %% ../nbs/51_app.ipynb #deffe5f7
 def _status_of(failures) -> int:
@@ -394,9 +395,11 @@ def _plan(folder, **given):
 
 def _report(folder, **given):
     "Print what a run, or a table of answers, says"
+    notebook = given.pop("notebook", False)
     run = open_run(folder, **given)
     if "answers" in run.config: print(*run.config["taken_for"], sep="\n")
-    _print_comparison(run, **{k: given[k] for k in ("margin", "baseline", "metric") if k in given})
+    _print_comparison(run, notebook, **{k: given[k] for k in ("margin", "baseline", "metric") if k in given})
+    if notebook: print(f"notebook: {run.folder/'report.ipynb'}")
 
 def _export(data, out, layout, copy, **loading):
     "Hand pictures on, and say how"

@@ -14,7 +14,7 @@ import pandas as pd
 
 from .compare import REFERENCE, accuracies, at, compare, in_words, points, settings
 from .comparison import of_trainer
-from .data import figure
+from .drawing import GREY, INK, LINES, MARKERS, PURPLE, SMALL, WIDTH, figure
 from .files import BadSetting
 from .metrics import as_metric, measured
 from .wording import COLOURS
@@ -68,12 +68,10 @@ def tag(
     return short.replace("$", r"\$")
 
 # %% ../nbs/45_figures.ipynb #7d8831af
-_purple = "#6a3d9a"
-
 def _line_of_reference(ax, accuracy):
-    ax.axhline(accuracy, color=_purple, ls="--", lw=1.2)
+    ax.axhline(accuracy, color=PURPLE, ls="--", lw=1.2)
     ax.annotate(f"{REFERENCE}, for orientation", (.01, accuracy), xycoords=("axes fraction", "data"), xytext=(0, -10),
-        textcoords="offset points", fontsize=8, color=_purple, zorder=4,
+        textcoords="offset points", fontsize=SMALL, color=PURPLE, zorder=4,
         bbox=dict(fc="white", ec="none", alpha=.8, pad=1))
 
 def _in_percent(ax):
@@ -85,10 +83,12 @@ def _in_percent(ax):
 def _draw_accuracies(ax, table, shown):
     "Each replicate as a thin line over the arms; above, the means with their intervals"
     x, mean = np.arange(len(shown)), shown["mean"]
-    for _, row in table.iterrows(): ax.plot(x, row, "o-", color="#9aa5b1", lw=.8, ms=4, alpha=.8)
+    for _, row in table.iterrows(): ax.plot(x, row, "o-", color=GREY, lw=.8, ms=4, alpha=.8)
     spread = [mean - shown.low, shown.high - mean]
-    ax.errorbar(x, mean, spread, fmt="D", color="#b3261e", capsize=5, ms=6, lw=1.8, zorder=3)
-    ax.set_xticks(x, [tag(arm) for arm in shown.arm], rotation=0 if len(x) < 7 else 30)
+    ax.errorbar(x, mean, spread, fmt="D", color=INK, capsize=5, ms=6, lw=1.8, zorder=3)
+    steep = len(x) > 7 or sum(len(tag(arm)) for arm in shown.arm) > 44
+    names = [tag(arm) for arm in shown.arm]
+    ax.set_xticks(x, names, rotation=30 if steep else 0, ha="right" if steep else "center", fontsize=SMALL)
     ax.set_xlim(-.5, len(x) - .5)
 
 # %% ../nbs/45_figures.ipynb #ea328013
@@ -101,12 +101,12 @@ def accuracy_figure(
     "Draw held-out accuracy, or another metric: every trial, and each arm's mean with its 95 % interval"
     view = Panel.of(run, comparison, metric, predictions)
     shown, apart = view.rows[view.rows.verdict != "reference"], view.rows[view.rows.verdict == "reference"]
-    fig = figure(max(4.5, 1.3 * len(shown)), 3.4)
+    fig = figure(max(WIDTH, .55 * len(shown)), 3.4)
     ax = fig.subplots()
     _draw_accuracies(ax, view.values[list(shown.arm)], shown)
     for level in apart["mean"]: _line_of_reference(ax, level)
     ax.set_ylabel(f"held-out {view.metric.name}")
-    ax.set_title(in_words(view.setting, view.comparison.unit), fontsize=9)
+    ax.set_title(in_words(view.setting, view.comparison.unit), fontsize=SMALL)
     if view.metric.unit: _in_percent(ax)
     ax.grid(axis="y", alpha=.3)
     return fig
@@ -115,7 +115,7 @@ def accuracy_figure(
 def _draw_difference(ax, y, row, each, scale):
     "One arm: its pairs, and above them the mean with its interval; shares in points"
     middle, low, high = (scale * row[k] for k in ("difference", "difference_low", "difference_high"))
-    ax.plot(each, np.full(len(each), y + .18), "o", color="#9aa5b1", ms=4, alpha=.8)
+    ax.plot(each, np.full(len(each), y + .22), "o", color=GREY, ms=4, alpha=.8)
     colour = COLOURS[row.verdict]
     ax.errorbar(middle, y, xerr=[[middle - low], [high - middle]], fmt="D", color=colour, capsize=5, ms=6, lw=1.8)
 
@@ -138,16 +138,16 @@ def difference_figure(
     scale, baseline = 100 if view.metric.unit else 1, view.comparison.baseline
     margin, table = scale * view.comparison.margin, scale * view.values
     arms = view.rows[~view.rows.verdict.isin(["baseline", "reference"])]
-    fig = figure(6.4, 1.2 + .5 * len(arms))
+    fig = figure(WIDTH, 1.2 + .5 * len(arms))
     ax = fig.subplots()
     ax.axvspan(-margin, margin, color="#1f5fa8", alpha=.12, lw=0)
-    ax.axvline(0, color="black", lw=1)
+    ax.axvline(0, color=INK, lw=1)
     for y, (_, row) in enumerate(arms.iterrows()): _draw_difference(ax, y, row, table[row.arm] - table[baseline], scale)
-    ax.set_yticks(range(len(arms)), [f"{tag(row.arm)}\n{row.verdict}" for row in arms.itertuples()], fontsize=8)
+    ax.set_yticks(range(len(arms)), [f"{tag(row.arm)}\n{row.verdict}" for row in arms.itertuples()], fontsize=SMALL)
     ax.set_ylim(len(arms) - .5, -.5)
     of = "" if view.metric.name == "accuracy" else f"{view.metric.name}, "
     ax.set_xlabel(f"{of}{'points ' if view.metric.unit else ''}against {tag(baseline)}; the band is ±{margin:g}")
-    ax.set_title(_title_of(view), fontsize=9)
+    ax.set_title(_title_of(view), fontsize=SMALL)
     ax.grid(axis="x", alpha=.3)
     return fig
 
@@ -204,16 +204,21 @@ def _varying(comparison):
     return next((k for k in ("budget", "per_class") if k in settings(comparison)[0]), "share")
 
 # %% ../nbs/45_figures.ipynb #502fa0f2
+def _looks(n): # of lines
+    "A colour, a marker and a dash for each line, so that none needs its colour to be told from the others"
+    dashes = "-", "--", ":", "-."
+    each = [(LINES[i % len(LINES)], MARKERS[(i + 1) % len(MARKERS)], dashes[i // len(LINES) % 4]) for i in range(n)]
+    return [dict(color=colour, fmt=marker + dash) for colour, marker, dash in each]
+
 def _draw_lines(above, below, lines, comparison, x):
     "The points with their intervals, in both panels, over the band of the margin"
-    import matplotlib as mpl
     margin = 100 * comparison.margin
     below.axhspan(-margin, margin, color="#1f5fa8", alpha=.12, lw=0)
-    below.axhline(0, color="black", lw=1)
-    colours = iter(mpl.colormaps["tab10"].colors)
+    below.axhline(0, color=INK, lw=1)
+    looks = iter(_looks(len(lines)))
     for i, (name, rows) in enumerate(lines.items()):
         first = name == comparison.baseline
-        look = dict(color="black" if first else next(colours), fmt="o-", capsize=3, ms=4, lw=1.3, label=tag(name))
+        look = dict(capsize=3, ms=4.5, lw=1.3, label=tag(name)) | (dict(color=INK, fmt="o-") if first else next(looks))
         beside = rows.x + .006 * i if x == "share" else rows.x * 1.02 ** (i - len(lines) / 2) # intervals side by side
         mean = rows["mean"]
         above.errorbar(beside, mean, np.nan_to_num([mean - rows.low, rows.high - mean]), **look)
@@ -243,7 +248,7 @@ def _add_reference(ax, comparison, setting, x):
     if not len(apart): return
     if x != "per_class": return _line_of_reference(ax, apart["mean"].mean())
     places = apart[x].fillna(1.5 * apart[x].max())
-    ax.plot(places, apart["mean"], "--", color=_purple, lw=1.2, label=REFERENCE)
+    ax.plot(places, apart["mean"], "--", color=PURPLE, lw=1.2, label=REFERENCE)
 
 # %% ../nbs/45_figures.ipynb #540f7fd4
 def curve_figure(
@@ -259,11 +264,11 @@ def curve_figure(
     lines, setting = curves(trials, comparison, x)
     if not lines:
         raise BadSetting("no arm here was trained on synthetic pictures; there is nothing to draw over their share")
-    fig = figure(6.4, 5.4)
+    fig = figure(WIDTH, 5.2 + .22 * (len(lines) // 3))
     above, below = fig.subplots(2, 1, sharex=True, height_ratios=[3, 2])
     _draw_lines(above, below, lines, comparison, x)
     _axes_of_curves(above, below, lines, comparison, x)
     _add_reference(above, comparison, setting, x)
-    above.set_title(in_words(setting, comparison.unit), fontsize=9)
-    above.legend(fontsize=8, frameon=False, ncols=4, loc="lower center", bbox_to_anchor=(.5, 1.08))
+    above.set_title(in_words(setting, comparison.unit), fontsize=SMALL)
+    fig.legend(*above.get_legend_handles_labels(), fontsize=SMALL, frameon=False, ncols=3, loc="outside lower center")
     return fig

@@ -12,7 +12,8 @@ import pandas as pd
 
 from .compare import REFERENCE
 from .comparison import at_last
-from .data import BadImage, ImageSet, figure
+from .data import BadImage, ImageSet
+from .drawing import LINES, MARKERS, SMALL, figure
 from .features import pca
 from .figures import tag
 from .files import NotFound
@@ -44,33 +45,34 @@ def _name_ticks(ax, labels, most=25):
     "Names at the ticks; some of them where there are too many"
     shown = range(0, len(labels), -(-len(labels) // most))
     names, long = [tag(labels[i], 12) for i in shown], max(map(len, labels)) > 2
-    ax.set_xticks(shown, names, fontsize=7, rotation=90 if long else 0)
-    ax.set_yticks(shown, names, fontsize=7)
+    ax.set_xticks(shown, names, fontsize=8, rotation=90 if long else 0)
+    ax.set_yticks(shown, names, fontsize=8)
 
 # %% ../nbs/45a_insight.ipynb #1e5aab52
 def _draw_confusion(ax, shares):
     "The shares as shades, and as numbers where there is room"
     ax.imshow(shares, cmap="Blues", vmin=0, vmax=1)
-    ax.set_xlabel("predicted", fontsize=8)
-    ax.set_ylabel("label", fontsize=8)
+    ax.set_xlabel("predicted", fontsize=SMALL)
+    ax.set_ylabel("label", fontsize=SMALL)
     if len(shares) > 12: return
     for i, j in zip(*np.nonzero(shares >= .005)):
-        colour = "white" if shares[i, j] > .5 else "black"
-        ax.text(j, i, f"{100 * shares[i, j]:.0f}", ha="center", va="center", fontsize=7, color=colour)
+        colour = "#fdfdfd" if shares[i, j] > .5 else "#111111" # of the cell, not of the page
+        ax.text(j, i, f"{100 * shares[i, j]:.0f}", ha="center", va="center", fontsize=8, color=colour)
 
 # %% ../nbs/45a_insight.ipynb #63091241
 def confusion_figure(
-    run # a `Run`, or a table of predictions: columns arm, label, predicted
+    run, # a `Run`, or a table of predictions: columns arm, label, predicted
+    labels: list = None # in this order; None: those that are there, sorted
 ): # a matplotlib Figure
     "Draw the confusion matrix of each arm, summed over replicates, each row in percent; of several settings the last"
     predictions = run if isinstance(run, pd.DataFrame) else run.predictions
     predictions = at_last(predictions)
-    labels, arms = sorted(predictions.label.unique()), predictions.arm.unique()
+    labels, arms = labels or sorted(predictions.label.unique()), predictions.arm.unique()
     fig, axes = panels(arms, labels)
     for ax, arm in zip(axes, arms):
         _draw_confusion(ax, confusion(predictions[predictions.arm == arm], labels).to_numpy())
         _name_ticks(ax, labels)
-        ax.set_title(tag(arm), fontsize=9)
+        ax.set_title(tag(arm), fontsize=SMALL)
     return fig
 
 # %% ../nbs/45a_insight.ipynb #731d7b55
@@ -78,7 +80,8 @@ def palette(labels: list) -> dict: # label: colour
     "Give each label a colour"
     import matplotlib as mpl
     n = len(labels)
-    if n <= 20: return dict(zip(labels, mpl.colormaps["tab10" if n <= 10 else "tab20"].colors))
+    if n <= len(LINES): return dict(zip(labels, LINES))
+    if n <= 20: return dict(zip(labels, mpl.colormaps["tab20"].colors))
     return dict(zip(labels, mpl.colormaps["turbo"](np.linspace(.03, .97, n))))
 
 # %% ../nbs/45a_insight.ipynb #2e7de230
@@ -88,8 +91,10 @@ def draw_scatter(ax,
     colours: dict # from `palette`
 ):
     "Draw points, coloured by label"
-    for name, colour in colours.items():
-        ax.plot(*xy[label == name].T, "o", ms=2.5, alpha=.6, mew=0, color=colour, label=tag(name, 12))
+    many = len(xy) > 500 # drawn as pixels, so that a page of many panels stays small
+    for i, (name, colour) in enumerate(colours.items()):
+        ax.plot(*xy[label == name].T, MARKERS[i % len(MARKERS)], ms=3.5, alpha=.6, mew=0, color=colour,
+            label=tag(name, 12), rasterized=many)
     ax.set_xticks([])
     ax.set_yticks([])
 
@@ -97,8 +102,8 @@ def add_legend(fig, ax, labels: list):
     "Add one legend for all panels, in as many columns as there is room for"
     longest = max(len(tag(label, 12)) for label in labels)
     columns = min(len(labels), int(fig.get_figwidth() / (.55 + .07 * longest)))
-    fig.legend(*ax.get_legend_handles_labels(), loc="outside lower center", ncols=columns, fontsize=8, markerscale=2.5,
-        frameon=False)
+    fig.legend(*ax.get_legend_handles_labels(), loc="outside lower center", ncols=columns, fontsize=SMALL,
+        markerscale=1.8, frameon=False)
 
 # %% ../nbs/45a_insight.ipynb #46974972
 def features_of(
@@ -124,7 +129,7 @@ def pca_figure(
     fig, axes = panels(list(features), labels)
     for ax, arm in zip(axes, features):
         draw_scatter(ax, scores.loc[scores.arm == arm, ["pc1", "pc2"]].to_numpy(), label, palette(labels))
-        ax.set_title(f"{tag(arm)}: {100 * sum(scores.attrs['explained'][arm]):.0f} % of the variance", fontsize=9)
+        ax.set_title(f"{tag(arm)}: {100 * sum(scores.attrs['explained'][arm]):.0f} % of the variance", fontsize=SMALL)
     add_legend(fig, axes[0], labels)
     return fig
 

@@ -284,11 +284,12 @@ def save(self: Results, folder: Path = None # None: the one that `read_results` 
     return folder
 
 @patch
-def report(self: Results, margin: float = None, baseline: str = None, declared: list = None, metric: list = None
+def report(self: Results, margin: float = None, baseline: str = None, declared: list = None, metric: list = None,
+    notebook: bool = False # also write report.ipynb, which makes both again
 ) -> Path: # of report.html
     "Write the folder with `report.html`, `comparison.csv` and `comparison.json`; parameters as for `compare`"
     self.save()
-    return write_report(self, margin, baseline, declared, metric)
+    return write_report(self, margin, baseline, declared, metric, notebook)
 
 # %% ../nbs/40a_results.ipynb #e85abd36
 def open_run(

@@ -333,7 +333,8 @@ def compare(self: Run,
     return found[found.metric.isin(wanted)].reset_index(drop=True) if foreseen and "metric" in found else found
 
 @patch
-def report(self: Run, margin: float = None, baseline: str = None, declared: list = None, 
-    metric: list = None) -> Path: # of report.html
+def report(self: Run, margin: float = None, baseline: str = None, declared: list = None, metric: list = None,
+    notebook: bool = False # also write report.ipynb, which makes both again
+) -> Path: # of report.html
     "Write `report.html`, `comparison.csv` and `comparison.json` into the run folder; parameters as for `compare`"
-    return write_report(self, margin, baseline, declared, metric)
+    return write_report(self, margin, baseline, declared, metric, notebook)

@@ -11,7 +11,7 @@ import pandas as pd
 
 from .compare import REFERENCE, accuracies, at
 from .comparison import last_settings
-from .data import figure
+from .drawing import INK, LINES, PURPLE, SMALL, figure
 from .draws import WIDEST, nested
 from .files import BadSetting, NotFound, joined
 from .groups import check_same_pictures, rights
@@ -184,17 +184,17 @@ def variance(
     return pd.concat(tables, ignore_index=True)
 
 # %% ../nbs/43a_variance.ipynb #f4653cac
-_part_colours = {"held-out pictures": "#1f5fa8", "pool of real pictures": "#6a3d9a", "draw": "#1b7f3b",
-    "generator": "#b58900", "seed": "#b3261e"}
+_part_colours = {"held-out pictures": LINES[0], "pool of real pictures": PURPLE, "draw": LINES[2],
+    "generator": LINES[4], "seed": LINES[1]}
 
-def _colours_of(parts): return [_part_colours.get(part, "#5f6b7a") for part in parts]
+def _colours_of(parts): return [_part_colours.get(part, LINES[7]) for part in parts]
 
 def _draw_shares(ax, rows):
     "Bars of the shares, with their numbers"
     y, names = np.arange(len(rows)), [f"{part} ({number:,})" for part, number in zip(rows.part, rows.number)]
     ax.barh(y, 100 * rows.share, color=_colours_of(rows.part), height=.55)
-    for i, share in zip(y, 100 * rows.share): ax.text(share + 2, i, f"{share:.0f} %", va="center", fontsize=8)
-    ax.set_yticks(y, [name.replace(" and ", "\nand ") for name in names], fontsize=8)
+    for i, share in zip(y, 100 * rows.share): ax.text(share + 2, i, f"{share:.0f} %", va="center", fontsize=SMALL)
+    ax.set_yticks(y, [name.replace(" and ", "\nand ") for name in names], fontsize=SMALL)
     ax.set_xticks([0, 50, 100], ["0 %", "50 %", "100 %"])
     ax.set_xlim(0, 120)
 
@@ -202,14 +202,14 @@ def _draw_shares(ax, rows):
 def _draw_doubled(ax, rows):
     "Arrows from the standard error now to that with twice as many of a part"
     now = 100 * rows.error.iat[0]
-    ax.axvline(now, color="black", lw=1)
+    ax.axvline(now, color=INK, lw=1)
     for i, (then, colour) in enumerate(zip(100 * rows.doubled, _colours_of(rows.part))):
         ax.plot([now, then], [i, i], color=colour, lw=2.5, solid_capstyle="butt")
         ax.plot(then, i, "<", color=colour, ms=7)
-        ax.text(then - .02 * now, i, f"{then:.2f}", va="center", ha="right", fontsize=8)
+        ax.text(then - .02 * now, i, f"{then:.2f}", va="center", ha="right", fontsize=SMALL)
     ax.set_xlim(.6 * now, 1.05 * now)
     ax.set_yticks([])
-    ax.annotate(f"now {now:.2f}", (now, 1), xycoords=("data", "axes fraction"), xytext=(0, 3), fontsize=8,
+    ax.annotate(f"now {now:.2f}", (now, 1), xycoords=("data", "axes fraction"), xytext=(0, 3), fontsize=SMALL,
         textcoords="offset points", ha="center")
 
 def variance_figure(
@@ -218,16 +218,16 @@ def variance_figure(
     "Draw what makes each arm's difference uncertain, and what doubling each part would bring"
     if not isinstance(table, pd.DataFrame): table = variance(table)
     arms = list(table.groupby("arm", sort=False))
-    fig = figure(7.2, .3 + sum(.36 * len(rows) + .75 for _, rows in arms))
+    fig = figure(6.6, .3 + sum(.36 * len(rows) + .75 for _, rows in arms))
     axes = fig.subplots(len(arms), 2, squeeze=False, height_ratios=[len(rows) + .5 for _, rows in arms])
     for (left, right), (arm, rows) in zip(axes, arms):
         _draw_shares(left, rows)
         _draw_doubled(right, rows)
-        left.set_title(arm.replace("$", r"\$"), fontsize=9, loc="left")
+        left.set_title(arm.replace("$", r"\$"), fontsize=SMALL, loc="left")
         for ax in (left, right):
             ax.set_ylim(len(rows) - .5, -.5)
-            ax.tick_params(axis="x", labelsize=8)
+            ax.tick_params(axis="x", labelsize=SMALL)
             ax.spines[["top", "right"]].set_visible(False)
-    axes[-1, 0].set_xlabel("share of the variance", fontsize=8)
-    axes[-1, 1].set_xlabel("standard error with twice as many, points", fontsize=8)
+    axes[-1, 0].set_xlabel("share of the variance", fontsize=SMALL)
+    axes[-1, 1].set_xlabel("standard error with twice as many, points", fontsize=SMALL)
     return fig

@@ -17,7 +17,7 @@ from .files import joined, plural
 from .stats import too_few
 
 # %% ../nbs/49c_wording.ipynb #042ead26
-COLOURS = {"helps": "#1b7f3b", "hurts": "#b3261e", "equivalent": "#1f5fa8", "not enough evidence": "#6b7280",
+COLOURS = {"helps": "#00805f", "hurts": "#c65400", "equivalent": "#1f5fa8", "not enough evidence": "#6b7280",
            "not declared": "#6b7280"} # of an arm in figures
 DECIDED = ["helps", "hurts"] # a difference was found
 NO_VERDICT = ["baseline", "reference", "not declared"] # rows that are not judged

@@ -33,7 +33,7 @@ def review_file(
     "Say which file holds the decisions on a set; raises `BadSetting` where none can be beside it"
     if file is not None: return Path(file)
     if not is_local(images.root):
-        raise BadSetting(f"{images.root} is not on this machine; name a file for the decisions: file={REVIEW_FILE!r} (--file)")
+        raise BadSetting(f"{images.root} is not on this machine; name a file for the decisions: file={REVIEW_FILE!r}")
     if images.root.is_relative_to(cache().absolute()):
         raise BadSetting("these pictures lie in synthnb's cache, which may be emptied; "
                          f"name a file for the decisions: file={REVIEW_FILE!r} (--file)")

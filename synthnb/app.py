@@ -143,7 +143,7 @@ def _review_options(parser):
     parser.add_argument("--apply", action="store_true",
         help="show nothing; write what was decided into the folder's manifest, which keeps every picture")
     parser.add_argument("--no-open", dest="open_page", action="store_false", help="print the address only")
-    add_options_of(parser, review_folder, "port", "doubt", "curated")
+    add_options_of(parser, review_folder, "port", "doubt", "curated", "file")
     add_options_of(parser, load, *_loading)
 
 def _meta_options(parser):
@@ -410,7 +410,7 @@ def _export(data, out, layout, copy, **loading):
 
 def _review(apply, **given):
     if not apply: return review_folder(**given)
-    print(apply_decisions(**{k: v for k, v in given.items() if k == "data" or k in _loading}))
+    print(apply_decisions(**{k: v for k, v in given.items() if k in ("data", "file", *_loading)}))
 
 def _meta(folders, **given):
     "Print what runs on several data sets say together"

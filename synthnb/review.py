@@ -23,7 +23,7 @@ from .data import ImageSet
 from .files import BadSetting, NotFound, SynthnbError, cache, is_local, joined, plural, read_image
 from .styles import jpeg_bytes, scaled
 
-# %% ../nbs/19c_review.ipynb #e14a9a44
+# %% ../nbs/19c_review.ipynb #719210a1
 REVIEW_FILE = "review.ndjson"
 
 def review_file(
@@ -36,7 +36,7 @@ def review_file(
         raise BadSetting(f"{images.root} is not on this machine; name a file for the decisions: file={REVIEW_FILE!r}")
     if images.root.is_relative_to(cache().absolute()):
         raise BadSetting("these pictures lie in synthnb's cache, which may be emptied; "
-                         f"name a file for the decisions: file={REVIEW_FILE!r}")
+                         f"name a file for the decisions: file={REVIEW_FILE!r} (--file)")
     return images.root/REVIEW_FILE
 
 # %% ../nbs/19c_review.ipynb #167165cd

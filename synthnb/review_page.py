@@ -106,7 +106,7 @@ def served(
         server.shutdown()
         server.server_close()
 
-# %% ../nbs/19d_review_page.ipynb #f09062d7
+# %% ../nbs/19d_review_page.ipynb #92a37db1
 def _closing_words(session, data):
     "Say what was decided, and how it is taken over"
     return "\n".join([session.summary(), f"decisions: {session.decisions.path}",
@@ -114,27 +114,29 @@ def _closing_words(session, data):
 
 def apply_decisions(
     data: str, # a folder
+    file: str = None, # of the decisions; None: review.ndjson in the folder
     **loading # depth, labels, … of `load`
 ) -> str: # what was done
     "Write what was decided by hand into the manifest of a folder; nothing is moved or deleted"
     images = load(data, **loading)
-    after = reviewed(images).save(images.root)
+    after = reviewed(images, file).save(images.root)
     counts, left_out = rejected(after), len(after.items) - len(after)
     said = f"{plural(len(after), 'picture')} in use, {left_out:,} left out: {after.root/'manifest.parquet'}"
     return f"{said}\n\n{counts.to_string()}" if len(counts) else said
 
-# %% ../nbs/19d_review_page.ipynb #1a67981f
+# %% ../nbs/19d_review_page.ipynb #110bff94
 def review_folder(
     data: str, # a folder with a manifest, or with a folder for each class; or a data set's name
-    port: int = 0, # 0: any that is free
+    port: int = 0, # of the page's address; 0: any that is free
     open_page: bool = True, # show the page in the browser
     doubt: bool = False, # begin with the pictures whose labels an encoder believes least
-    curated: bool = False, # as for `review`
+    curated: bool = False, # look at what `curate` left out, too; accept takes it back
+    file: str = None, # where the decisions go; None: review.ndjson in the folder
     **loading # depth, labels, … of `load`
 ):
     "Show the review of a folder until Ctrl-C, and say what was decided"
     images = load(data, **loading)
-    session = Review(images, label_shown(images) if doubt else None, curated=curated)
+    session = Review(images, label_shown(images) if doubt else None, curated=curated, file=file)
     with served(session, port) as address:
         print(*images.taken_for, f"{session.summary()}; Ctrl-C ends", address, sep="\n", flush=True)
         if open_page: threading.Thread(target=webbrowser.open, args=(address,), daemon=True).start()

@@ -18,11 +18,12 @@ from .features import MMD, cka, feature_distances, mmd, pca
 from .figures import accuracy_figure, curve_figure, difference_figure, entered
 from .flips import flips
 from .groups import rights
+from .headline import published
 from .insight import confusion, confusion_figure, pca_figure, samples, samples_figure
 from .meta import meta, meta_figure
 from .peeking import peeking
 from .planning import plan, plan_figure
-from .report import published, report
+from .report import report
 from .run import Run
 from .stats import (holm, interval, over_pictures, paired, power_of, replicates_needed, sign_flip,
     smallest_effect, standard_error, verdict)

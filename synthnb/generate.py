@@ -104,7 +104,7 @@ def _begin(images, generator, n, only):
     if len(leaks):
         raise LeakError(f"{len(leaks)} held-out pictures are among those to augment, {leaks.iat[0]} the first; "
                         "give images.part('train'), or only=dict(part='train')")
-    unread = images.items.path[chosen & (images.items.sha256 == "")]
+    unread = images.items.path[chosen & images.items.kept & (images.items.sha256 == "")]
     if len(unread):
         raise BadSetting(f"{unread.iat[0]} has no checksum, by which pictures are told apart; make the set with "
                          "ImageSet.from_folder or from_table, which read the files")

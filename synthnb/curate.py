@@ -17,7 +17,7 @@ from .encoder import encode
 from .files import BadSetting, NotFound, joined
 from .marks import marks_of
 from .novelty import NAMES
-from .realism import families_of, shown_label
+from .realism import families_of, makers_of, shown_label
 
 # %% ../nbs/19b_curate.ipynb #8a5a3a92
 def no_variations(
@@ -77,7 +77,7 @@ def marked(
 ) -> pd.Series: # of str, a reason for each row of `items`; empty: none
     "Name made pictures whose generator puts a mark at one place, which real pictures do not have"
     rows = images.kept
-    makers = pd.Series([how_made(maker).get("generator", "?") if maker else "" for maker in rows.maker], rows.index)
+    makers = pd.Series(makers_of(rows), rows.index)
     reasons = pd.Series("", images.items.index)
     for name in set(makers) - {""}:
         two = rows[makers.isin(["", name])]
@@ -106,8 +106,7 @@ def _add(reasons, bad, words):
 # %% ../nbs/19b_curate.ipynb #21fe3a47
 def _not_best(items, worth, keep):
     "Which pictures are not in the best share of their generator and label"
-    makers = [how_made(maker).get("generator", "") for maker in items.maker]
-    rank = worth.groupby([makers, items.label]).rank(ascending=False, method="first", pct=True)
+    rank = worth.groupby([makers_of(items), items.label]).rank(ascending=False, method="first", pct=True)
     return rank > keep
 
 # %% ../nbs/19b_curate.ipynb #52a876a2

@@ -21,7 +21,7 @@ from .data import ORIGINS, ImageSet, parts
 from .encoder import encode
 from .files import BadSetting, NotFound, SynthnbError, joined, seeded
 from .learning import learnt
-from .architectures import build
+from .architectures import build, layer_seeds
 from .architectures import parameters as network_parameters
 from .model import LOOK, Recipe, compiled, forward, predict
 from .recipes import fit as fit_network
@@ -260,8 +260,8 @@ class Keras(RecipeTrainer):
 
     def made(self, size: int, classes: int, seed: int): # keras.Model
         "Build the network"
-        if callable(self.network): return self.network(size, classes, seed, **self.parameters)
-        return build(self.network, size, classes, seed, **self.parameters)
+        if not callable(self.network): return build(self.network, size, classes, seed, **self.parameters)
+        with layer_seeds(seed): return self.network(size, classes, seed, **self.parameters)
 
 # %% ../nbs/24_trainers.ipynb #d72d5e0f
 def _network(trainer, classes, seed):
@@ -371,7 +371,8 @@ def _fitted_estimator(estimator, x, y, groups, real, weights, seed):
     weights = None if np.allclose(weights, 1) else weights
     if estimator is None: return fit_regression(x, y, groups, real, weights)
     model = clone(estimator)
-    if "random_state" in model.get_params(): model.set_params(random_state=seed % 2**32)
+    chance = [key for key in model.get_params() if key.split("__")[-1] == "random_state"] # a pipeline's parts, too
+    model.set_params(**dict.fromkeys(chance, seed % 2**32))
     if weights is None: return model.fit(x, y)
     if has_fit_parameter(model, "sample_weight"): return model.fit(x, y, sample_weight=weights)
     raise BadSetting(f"{type(model).__name__} takes no sample_weight, so it cannot follow an arm's share; give the arm "

@@ -19,6 +19,7 @@ import pandas as pd
 from fastcore.basics import patch
 
 from .card import how_made
+from .curate import reason_kind
 from .data import ImageSet
 from .files import BadSetting, NotFound, SynthnbError, cache, is_local, joined, plural, read_image
 from .styles import jpeg_bytes, scaled
@@ -169,10 +170,6 @@ def reviewed(
     return ImageSet(items, images.root)
 
 # %% ../nbs/19c_review.ipynb #c673a74d
-_kinds_of_reasons = {
-    r"a copy of .*": "a copy", r"shows its label \d+% as well as its source": "no longer shows its label",
-    r"[\d.]+ times as far from real pictures as they are": "far from real pictures", r"a mark \(.*": "a mark"}
-
 def rejected(
     images: ImageSet # after `curate`, `reviewed` or both
 ) -> pd.DataFrame: # index (by, reason): by is hand, curate or other; a column for each origin
@@ -180,10 +177,7 @@ def rejected(
     left = images.items[~images.items.kept]
     hand, rule = (left.reason.str.startswith(start) for start in ("rejected by hand", "curate: "))
     by = np.select([hand, rule], ["hand", "curate"], "other")
-    reason = left.reason.str.removeprefix("curate: ").str.split("; before: ").str[0]
-    reason = reason.where(hand | rule, reason.str.split(":").str[0])
-    for pattern, kind in _kinds_of_reasons.items(): reason = reason.str.replace(pattern, kind, regex=True)
-    return left.groupby([pd.Series(by, left.index, name="by"), reason, "origin"]).size().unstack(fill_value=0)
+    return left.groupby([pd.Series(by, left.index, name="by"), left.reason.map(reason_kind), "origin"]).size().unstack(fill_value=0)
 
 # %% ../nbs/19c_review.ipynb #59dbffde
 def decided(

@@ -57,6 +57,7 @@ class ImageRequest:
     references: list = () # PNGs to send after it
     size: tuple = None # of the source as it is sent; None: its own
     most: float = None # dollars that one request may cost; None: not known
+    prompts: list = () # one for each variation to draw from; empty: that of `body`
 
     @cached_property
     def files(self) -> list: # of bytes
@@ -66,6 +67,12 @@ class ImageRequest:
     def key(self, k: int) -> str:
         "Name variation number `k` in the store"
         return hashlib.sha256(json.dumps([*self.identity, k], sort_keys=True).encode()).hexdigest()
+
+    def body_of(self, k: int) -> dict:
+        "The documented parameters of variation number `k`"
+        if not self.prompts: return dict(self.body)
+        drawn = seeded("prompt", self.extra.get("seed", 0), self.identity[-1], k) % len(self.prompts)
+        return dict(self.body, prompt=self.prompts[drawn])
 
     def extra_of(self, k: int) -> dict:
         "The extra parameters of variation number `k`"
@@ -131,7 +138,7 @@ def send(self: Connection,
     id: str # of the request, which the server is told
 ): # a context manager: the response, with its body still to be read
     "Post one request"
-    images, body = self._client().images.with_streaming_response, dict(request.body)
+    images, body = self._client().images.with_streaming_response, request.body_of(k)
     files = [(f"{i}.png", file, "image/png") for i, file in enumerate(request.files)]
     if files: body["image"] = files if len(files) > 1 else files[0]
     call = dict(label=images.generate, image=images.create_variation, both=images.edit)[self.strategy]

@@ -11,7 +11,7 @@ from fastcore.basics import patch
 from PIL import Image
 
 from .data import ImageSet
-from .files import BadSetting, SynthnbError, seeded
+from .files import BadSetting, SynthnbError, joined, seeded
 from .provenance import Parametrised
 
 # %% ../nbs/12_cvae.ipynb #f8618912
@@ -152,9 +152,10 @@ class CVAE(Learnt):
     about = "a small network trained on your pictures alone; of photos it makes blurs"
     name, remedies = "cvae", dict.fromkeys(("source", "blur", "repeated"), "raise spread; 0 gives reconstructions")
     param_names = "size", "spread", "latent", "steps", "batch", "rate", "grain", "warmup", "validation", "seed"
+    strategies, strategy = ("label", "image", "both"), "both" # it can follow; of one that an older synthnb kept
     def __init__(self,
         size: int = None, # side of its square, pixels: 32, 48, … 128. None: 32 for pictures up to that, else 64
-        spread: float = 1., # 0: the source's reconstruction, 1: its posterior, 2: the prior; or between
+        spread: float = 1., # 0: the source's reconstruction, 1: its posterior, 2: the prior (of `both`); or between
         latent: int = 64, # numbers in z; those that carry nothing fade away by themselves
         steps: int = None, # of training, at most. None: 25 times through the pictures, but 150 to 300 steps
         batch: int = 32, # pictures in a step
@@ -162,11 +163,20 @@ class CVAE(Learnt):
         grain: float = 3., # pixels; one of the errors in a square of this side counts as independent
         warmup: float = 0., # share of the steps over which the weight of the information rises from 0 to 1
         validation: float = 0., # share of the pictures to keep back: training stops when these get no better
-        seed: int = 0 # decides weights, order and noise of the training
+        seed: int = 0, # decides weights, order and noise of the training
+        strategy: str = "both" # what a picture is made from: `label`, `image` or `both`
     ):
         self.size, self.spread, self.latent, self.steps, self.batch = size, spread, latent, steps, batch
         self.rate, self.grain, self.warmup, self.validation, self.seed = rate, grain, warmup, validation, seed
+        self.strategy = strategy
         self._check()
+
+    @property
+    def params(self) -> dict:
+        "All that decides the pictures; of `both` what there was before there were others, so that older runs resume"
+        unused = dict(label=("spread",)).get(self.strategy, ())
+        own = {name: None if name in unused else value for name, value in super().params.items()}
+        return own if self.strategy == "both" else own | dict(strategy=self.strategy)
 
 # %% ../nbs/12_cvae.ipynb #045791b9
 @patch
@@ -174,6 +184,11 @@ def _check(self: CVAE):
     "Raise `BadSetting` for a parameter that is out of its range"
     if self.size is not None and self.size not in range(32, 129, 16):
         raise BadSetting(f"size={self.size!r}: CVAE works on 32, 48, 64, 80, 96, 112 or 128 pixels")
+    if self.strategy not in self.strategies:
+        raise BadSetting(f"strategy={self.strategy!r}: choose {joined(self.strategies)}")
+    if self.strategy == "image" and self.spread > 1:
+        raise BadSetting(f"spread={self.spread}: over 1 the source counts for less, and strategy='image' has no label "
+                         "to go by instead; give at most 1")
     for name, end in dict(spread=2, warmup=1, validation=.5).items():
         value = getattr(self, name)
         if not 0 <= value <= end: raise BadSetting(f"{name}={value}: it lies between 0 and {end}")
@@ -201,6 +216,12 @@ def build(self: CVAE) -> list: # encode one picture with its one-hot label; deco
     return [tf.function(lambda a, b, net=net: net([a, b], training=False), reduce_retracing=True) for net in nets]
 
 # %% ../nbs/12_cvae.ipynb #b7cc22e5
+@patch
+def _told(self: CVAE, y, classes):
+    "What the networks are told of labels, float32 [n, classes]: one-hot; zeros where the picture alone decides"
+    import tensorflow as tf
+    return tf.one_hot(y, classes) * float(self.strategy != "image")
+
 def _kept_back(images, share, seed):
     "Numbers of the pictures to learn from, and of those to stop by"
     if not share: return np.arange(len(images)), np.empty(0, int)
@@ -235,7 +256,7 @@ def _learn(self: CVAE, x, y, learn, back, steps):
     nets = [make(**self._shape(), seed=self.seed) for make in (cvae_encoder, cvae_decoder)]
     rate = keras.optimizers.schedules.CosineDecay(self.rate, steps, alpha=.05)
     values, noise, every = x[0].size / self.grain**2, seeded(self.seed, "noise"), max(10, steps // 30)
-    step, loss = _steps(nets, keras.optimizers.Adam(rate), tf.constant(x), tf.one_hot(y, len(self.labels)), values)
+    step, loss = _steps(nets, keras.optimizers.Adam(rate), tf.constant(x), self._told(y, len(self.labels)), values)
     self.history, self.validated, best, weights = [], [], np.inf, None
     for t, rows in enumerate(_order_of_training(learn, steps, self.batch, self.seed)):
         weight = min(1., (t + 1) / (self.warmup * steps)) if self.warmup else 1.
@@ -264,7 +285,7 @@ def posterior(self: CVAE,
     image: Image.Image, label: str
 ) -> tuple: # mean and standard deviation of z, float32 [1, latent]; the one-hot label
     "Encode a picture"
-    y = self.one_hot(label)
+    y = np.zeros((1, len(self.labels)), np.float32) if self.strategy == "image" and self.fitted else self.one_hot(label)
     x = np.asarray(image.convert("RGB").resize((self.side, self.side), Image.BILINEAR), np.float32)
     mu, log_var = (v.numpy() for v in self.nets[0](x[None, ..., :self.channels] / 255, y))
     return mu, np.exp(np.clip(log_var, -10, 4) / 2), y
@@ -278,13 +299,19 @@ def reconstruct(self: CVAE, image: Image.Image, label: str) -> Image.Image:
 
 # %% ../nbs/12_cvae.ipynb #8a25fe4f
 @patch
+def _around(self: CVAE, image, label): # → mean and standard deviation of what to draw; the one-hot label
+    if self.strategy == "label": return 0., 1., self.one_hot(label)
+    mu, sigma, y = self.posterior(image, label)
+    if self.spread <= 1: return mu, self.spread * sigma, y
+    return (2 - self.spread) * mu, np.sqrt((2 - self.spread) * sigma**2 + self.spread - 1), y
+
+@patch
 def vary(self: CVAE,
     image: Image.Image, label: str, # the source
     n: int = 1, # how many
     seed: int = 0 # decides which, together with their numbers
 ) -> list: # n PIL images of the source's size
-    "Make `n` pictures from around the source's place in z"
-    mu, sigma, y = self.posterior(image, label)
+    "Make `n` pictures from around the source's place in z, or for `label` from anywhere in it"
+    mu, sigma, y = self._around(image, label)
     noise = np.stack([np.random.default_rng(seeded(seed, k)).standard_normal(self.latent) for k in range(n)])
-    if self.spread > 1: mu, sigma = (2 - self.spread) * mu, np.sqrt((2 - self.spread) * sigma**2 + self.spread - 1)
-    return self.decode(mu + min(self.spread, 1) * sigma * noise, y, image.size)
+    return self.decode(mu + sigma * noise, y, image.size)

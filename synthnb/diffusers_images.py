@@ -17,6 +17,7 @@ from PIL import Image
 
 from .data import ImageSet
 from .files import BadSetting, NotFound, SynthnbError, seeded
+from .prompts import check_prompt, drawn_prompt
 
 # %% ../nbs/16_diffusers_images.ipynb #115694c4
 def _need_extra():
@@ -30,12 +31,12 @@ _dtypes = None, "float32", "float16", "bfloat16"
 
 class Diffusers:
     "A generator of variations by any text-to-image model that Diffusers can load"
-    name, origin, fitted, concurrency = "diffusers", "generated", True, 1
+    name, origin, fitted, concurrency, strategies = "diffusers", "generated", True, 1, _ways
     remedies = dict.fromkeys(("source", "blur", "repeated"), "raise strength, or say more in prompt")
     def __init__(self,
         model: str, # folder of a saved pipeline, or its name on the Hugging Face hub
         strategy: str = "both", # what a picture is made from: `label`, `image` or `both`
-        prompt: str = "a photo of a {label}", # template; without effect where the strategy is `image`
+        prompt: str | list = "a photo of a {label}", # template, or several to draw from; without effect for `image`
         negative: str = None, # what should not be seen
         strength: float = .5, # share of the source that is turned to noise, over 0 to 1; None: left to the pipeline
         guidance: float = None, # how closely to follow the prompt; None: the pipeline's, or 1 (not at all) for `image`
@@ -70,9 +71,12 @@ def _place_of_model(model):
 
 # %% ../nbs/16_diffusers_images.ipynb #4152cceb
 @patch
-def prompt_for(self: Diffusers, label: str) -> str:
+def prompt_for(self: Diffusers,
+    label: str,
+    noise: int = 0 # seed of the picture's noise, by which it draws one of several templates
+) -> str:
     "The prompt for a label; empty where the picture alone decides"
-    return "" if self.strategy == "image" else self.prompt.format(label=label.replace("_", " "))
+    return "" if self.strategy == "image" else drawn_prompt(self.prompt, label.replace("_", " "), noise)
 
 @patch
 def _deciding(self: Diffusers) -> dict:
@@ -84,11 +88,7 @@ def _deciding(self: Diffusers) -> dict:
 # %% ../nbs/16_diffusers_images.ipynb #5ebb76de
 @patch
 def _check_prompt(self: Diffusers):
-    try: same = self.prompt_for("a") == self.prompt_for("b")
-    except (KeyError, IndexError, ValueError, AttributeError):
-        raise BadSetting(f"prompt={self.prompt!r}: {{label}} is all it can have in braces") from None
-    if same and self.strategy == "label":
-        raise BadSetting(f"prompt={self.prompt!r} gives every label the same pictures; put {{label}} in it")
+    if self.strategy != "image": check_prompt(self.prompt, alone=self.strategy == "label")
 
 @patch
 def _check(self: Diffusers):
@@ -270,11 +270,11 @@ def _call(self: Diffusers, pipe, image, label, seeds) -> dict:
     import torch
     (w, h), n = _painted_size(*image.size, pipe, self.size), self.batch
     takes = inspect.signature(pipe.__call__).parameters
-    call = dict(self._call_options(pipe), prompt=self.prompt_for(label))
+    call, filled = dict(self._call_options(pipe)), (seeds + seeds[-1:] * n)[:n]
     call.update({k: v for k, v in dict(width=w, height=h).items() if k in takes})
     if self.strategy != "label": call["image"] = image.convert("RGB").resize((w, h), Image.LANCZOS)
-    call.update({k: [call[k]] * n for k in ("prompt", "negative_prompt", "image") if k in call})
-    filled = (seeds + seeds[-1:] * n)[:n]
+    call.update({k: [call[k]] * n for k in ("negative_prompt", "image") if k in call})
+    call["prompt"] = [self.prompt_for(label, s) for s in filled]
     return dict(call, generator=[torch.Generator("cpu").manual_seed(s) for s in filled])
 
 # %% ../nbs/16_diffusers_images.ipynb #a4cd520b
@@ -286,11 +286,11 @@ def _batch(self: Diffusers, pipe, image, label, ks, seed):
     call = self._call(pipe, image, label, seeds)
     with _in_a_sentence(self, "run"): made = pipe(**call)
     flags = getattr(made, "nsfw_content_detected", None) or [None] * self.batch
-    about = dict(prompt=call["prompt"][0], works_on=list(_painted_size(*image.size, pipe, self.size)),
+    about = dict(works_on=list(_painted_size(*image.size, pipe, self.size)),
                  device=str(pipe.device), dtype=str(pipe.dtype).removeprefix("torch."),
                  diffusers=diffusers.__version__, torch=str(torch.__version__))
-    return [self._judged(p, flag, image.size, dict(about, k=k, noise=s))
-            for p, flag, k, s in zip(made.images, flags, ks, seeds)]
+    return [self._judged(p, flag, image.size, dict(about, prompt=prompt, k=k, noise=s))
+            for p, flag, prompt, k, s in zip(made.images, flags, call["prompt"], ks, seeds)]
 
 # %% ../nbs/16_diffusers_images.ipynb #c770318b
 @patch

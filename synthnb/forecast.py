@@ -70,10 +70,17 @@ def _dollars_each(generator, experiment):
     return float(found.at_most / found.pictures) if found.pictures else 0.
 
 # %% ../nbs/50a_forecast.ipynb #74069792
+def _names_apart(generators): # list of str
+    "Name generators; with their strategy, where those of a name differ in it"
+    ways = {}
+    for one in generators: ways.setdefault(one.name, set()).add(getattr(one, "strategy", None))
+    return [f"{one.name} ({one.strategy})" if len(ways[one.name]) > 1 else one.name for one in generators]
+
 def _within_limits(rows): # of dict: generator, pictures, dollars
     "Sum by name; each generator costs no more than its own limit"
-    table = pd.DataFrame([row | dict(generator=row["generator"].name, maker=id(row["generator"]),
-        limit=getattr(row["generator"], "max_cost", None)) for row in rows],
+    makers = [row["generator"] for row in rows]
+    table = pd.DataFrame([row | dict(generator=name, maker=id(maker), limit=getattr(maker, "max_cost", None))
+        for row, maker, name in zip(rows, makers, _names_apart(makers))],
         columns=["generator", "maker", "pictures", "dollars", "limit"])
     each = table.groupby(["generator", "maker"], sort=False).agg(dict(pictures="sum", dollars="sum", limit="first"))
     each["dollars"] = each.dollars.clip(upper=each.limit.astype(float).fillna(np.inf))

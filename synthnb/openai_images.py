@@ -6,7 +6,7 @@
 __all__ = ['OpenAIImages', 'PRICES', 'tokens', 'cost', 'most', 'MaxCost', 'Ledger']
 
 # %% ../nbs/14_openai_images.ipynb #4b116d26
-import copy, hashlib, json, os, re, threading, warnings
+import copy, hashlib, inspect, io, json, os, re, threading, warnings
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -21,6 +21,7 @@ from .data import ImageSet
 from .duplicates import fingerprint
 from .files import BadSetting, NotFound, SynthnbError, cache, read_image
 from .pixels import to_rgb
+from .prompts import check_prompt, templates_of
 from .ledger import PRICES, Ledger, MaxCost, answer_file, cost, most, tokens, totals
 from .novelty import EMPTY, NAMES, View, Watch, remedy
 from .orders import Orders, Terms
@@ -42,11 +43,12 @@ _remedies = dict(
 class OpenAIImages:
     "A generator that calls an image API: OpenAI's, or a server that speaks it"
     name, origin, fitted, remedies = "openai", "generated", True, _remedies
+    strategies = tuple(ENDPOINTS)
     backoff = .5 # seconds after the first failure; doubles with each
     def __init__(self,
         model: str = "gpt-image-2.5-flare", # as the server names it
         strategy: str = "both", # what is sent: `label`, `image` or `both`
-        prompt: str = None, # template; `{label}` stands for the label
+        prompt: str | list = None, # template, or several of which each picture draws one; `{label}`: the label
         base_url: str = None, # of another server, up to the `/v1`; None: `OPENAI_BASE_URL`, or OpenAI
         api_key: str = None, # None: `OPENAI_API_KEY`
         max_cost: float = None, # dollars for all requests with the same parameters, those of earlier runs included
@@ -65,7 +67,7 @@ class OpenAIImages:
         self.timeout, self.retries, self.wary = timeout, retries, wary
         self.base_url = (base_url or os.environ.get("OPENAI_BASE_URL") or OFFICIAL).rstrip("/")
         if strategy not in ENDPOINTS: raise BadSetting(f"strategy={strategy!r}: choose label, image or both")
-        self.prompt = _prompts[strategy] if prompt is None or strategy == "image" else prompt
+        self.asked, self.prompt = prompt, _prompts[strategy] if prompt is None or strategy == "image" else prompt
         self.size, self.quality, self.extra = size, quality or ("low" if self.official else None), dict(extra or {})
         self.store, self._key, self._state, self._watch = Path(store or cache()/"answers"), api_key, None, Watch()
         self.prices = prices or self._known_prices()
@@ -89,6 +91,13 @@ def official(self: OpenAIImages) -> bool:
 @patch
 def _known_prices(self: OpenAIImages):
     return PRICES.get(re.sub(r"-\d{4}-\d\d-\d\d$", "", self.model)) if self.official else None
+
+@patch
+def given(self: OpenAIImages, strategy: str) -> dict:
+    "Parameters of a twin that follows `strategy`: references go with `both` only, a prompt is left out if it was"
+    pictures = [Image.open(io.BytesIO(r)) for r in self.references] if strategy == "both" else ()
+    own = {k: getattr(self, k) for k in inspect.signature(type(self)).parameters if k not in ("api_key", "prompt")}
+    return own | dict(references=pictures, api_key=self._key, prompt=self.asked)
 
 # %% ../nbs/14_openai_images.ipynb #9aa57d2e
 @patch(as_prop=True)
@@ -115,14 +124,10 @@ def _check_address(self: OpenAIImages):
 
 @patch
 def _check_prompt(self: OpenAIImages):
-    try: words = self.prompt.format(label="cat")
-    except (LookupError, ValueError, AttributeError):
-        raise BadSetting(f"prompt={self.prompt!r}: only {{label}} can stand in braces") from None
+    check_prompt(self.prompt, alone=self.strategy == "label")
     if self.strategy == "image" and self.official:
         raise BadSetting("OpenAI shut its variations down on 2026-05-12; "
                          "take strategy='both', or name a server that has them by base_url")
-    if self.strategy == "label" and words == self.prompt:
-        raise BadSetting("prompt has no {label} in it, so all classes would get the same pictures; put it in")
 
 # %% ../nbs/14_openai_images.ipynb #9a35412c
 @patch
@@ -175,13 +180,15 @@ def _body(self: OpenAIImages, prompt, size):
 @patch
 def _request(self: OpenAIImages, image: Image.Image, label: str) -> ImageRequest:
     self._check()
-    prompt, with_picture = self.prompt.format(label=label), self.strategy != "label"
+    prompts = [template.format(label=label) for template in templates_of(self.prompt)]
+    prompt, with_picture = max(prompts, key=len), self.strategy != "label" # the dearest
     size = smallest_size(*image.size) if self.official and not self.size else self.size
     content = hashlib.sha256(f"{image.mode} {image.size} ".encode() + image.tobytes()).hexdigest()
     exact = tuple(map(int, size.split("x"))) if size and "x" in size else None
     sent = 1 + len(self.references) if with_picture else 0
     return ImageRequest([self.params, label, content], self._body(prompt, size), self.extra,
-                        image if with_picture else None, self.references, exact, most(prompt, sent, size, self.prices))
+                        image if with_picture else None, self.references, exact, most(prompt, sent, size, self.prices),
+                        prompts if len(prompts) > 1 else ())
 
 @patch
 def _warn_of_size(self: OpenAIImages, size, source, asked):
@@ -296,7 +303,8 @@ def status(self: OpenAIImages) -> dict:
 def _estimate_one(self: OpenAIImages, image, label, n, each):
     "Row of the estimate for one source; `each` is what an answer has cost so far, None: not known"
     request, sent = self._request(image, label), 1 + len(self.references) if self.strategy != "label" else 0
-    if each is None: each = likely(self.model, self.quality, self.prompt, sent, request.body.get("size"), self.prices)
+    asked = request.body.get("prompt", ""), sent, request.body.get("size")
+    if each is None: each = likely(self.model, self.quality, *asked, self.prices)
     stored = sum(answer_file(self.store, request.key(k)).exists() for k in range(n))
     left = n - stored
     at_most = left * request.most if self.prices else float("nan")

@@ -14,7 +14,7 @@ from typing import get_origin
 from fastcore.docments import docments
 
 from .records import listed
-from .study import plain_value
+from .specs import plain_value
 from .tracking import kind_in_words, kinds_of
 
 # %% ../nbs/50b_options.ipynb #8cfbdadf

@@ -96,9 +96,9 @@ def _warn_of_cost(self: Orders, request, out):
                       f"the first is used, the others stay in {self.store}; look for a parameter that asks for one")
 
 @patch
-def _record(self: Orders, request, out, id) -> dict: # what is kept of an answer beside its picture
+def _record(self: Orders, request, k, out, id) -> dict: # what is kept of an answer beside its picture
     return dict(journal_fields(vars(out)), id=id, event=out.event, model=self.connection.model,
-                prompt=request.body.get("prompt"), revised_prompt=out.revised_prompt)
+                prompt=request.body_of(k).get("prompt"), revised_prompt=out.revised_prompt)
 
 # %% ../nbs/14a_orders.ipynb #5f2e75e2
 @patch
@@ -107,7 +107,7 @@ def _on_record(self: Orders, request: ImageRequest, k: int, id: str, prices: dic
     ledger = self.books(priced=bool(prices))
     try:
         out = self.connection.once(request, k, id, prices)
-        record = self._record(request, out, id)
+        record = self._record(request, k, out, id)
         if out.body: _keep_body(self.store, request.key(k), id, out.body)
         if out.event != "failed": keep_answer(self.store, request.key(k), out.picture, record)
     except BaseException as e:
@@ -189,7 +189,7 @@ def _read_again(self: Orders, request: ImageRequest, k: int, prices: dict) -> An
     for path in _find_bodies(self.store, key):
         out = self.connection.read(path.read_bytes(), prices)
         if out.event == "answered":
-            keep_answer(self.store, key, out.picture, self._record(request, out, path.suffixes[-2][1:]))
+            keep_answer(self.store, key, out.picture, self._record(request, k, out, path.suffixes[-2][1:]))
             return find_answer(self.store, key)
     if out:
         raise SynthnbError(f"{out.reason}; this answer was paid for, so it is not requested again; "

@@ -31,7 +31,7 @@ def autoencoder(channels=4, steps=250):
         some = x[torch.randint(len(x), (8,))]
         loss = (vae.decode(vae.encode(some).latent_dist.sample()).sample - some).square().mean()
         optimizer.zero_grad(); loss.backward(); optimizer.step()
-    scale = float(1 / vae.encode(x).latent_dist.mode().std())
+    scale = float(1 / vae.encode(x).latent_dist.mode().detach().std())
     vae.register_to_config(scaling_factor=scale, shift_factor=0.)
     return vae, loss.item()**.5 / 2
 

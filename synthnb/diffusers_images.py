@@ -289,7 +289,7 @@ def _batch(self: Diffusers, pipe, image, label, ks, seed):
     about = dict(works_on=list(_painted_size(*image.size, pipe, self.size)),
                  device=str(pipe.device), dtype=str(pipe.dtype).removeprefix("torch."),
                  diffusers=diffusers.__version__, torch=str(torch.__version__))
-    return [self._judged(p, flag, image.size, dict(about, prompt=prompt, k=k, noise=s))
+    return [self._judged(p, flag, image.size, dict(prompt=prompt, **about, k=k, noise=s))
             for p, flag, prompt, k, s in zip(made.images, flags, call["prompt"], ks, seeds)]
 
 # %% ../nbs/16_diffusers_images.ipynb #c770318b

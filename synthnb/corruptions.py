@@ -60,8 +60,8 @@ def _gaussian_blur(x, deviation, rng):
     from scipy.ndimage import gaussian_filter
     return gaussian_filter(x, (deviation, deviation, 0), mode="nearest")
 
-# %% ../nbs/01g_corruptions.ipynb #540aabc7
-def _moved(x, dy, dx):
+# %% ../nbs/01g_corruptions.ipynb #e2593828
+def _displaced(x, dy, dx):
     "A picture moved by whole pixels; edges are repeated"
     rows = np.clip(np.arange(x.shape[0]) + dy, 0, x.shape[0] - 1)
     columns = np.clip(np.arange(x.shape[1]) + dx, 0, x.shape[1] - 1)
@@ -72,7 +72,7 @@ def _motion(x, radius_and_deviation, rng):
     angle, far = np.deg2rad(rng.uniform(-45, 45)), np.arange(2 * radius + 1)
     weights = np.exp(-far**2 / (2 * deviation**2))
     steps = [np.ceil(far * part - .5).astype(int) for part in (np.sin(angle), np.cos(angle))]
-    return sum(w * _moved(x, dy, dx) for w, dy, dx in zip(weights / weights.sum(), *steps))
+    return sum(w * _displaced(x, dy, dx) for w, dy, dx in zip(weights / weights.sum(), *steps))
 
 @lru_cache(64)
 def _enlarging(side, factors): # float [factors, side, side]: what each pixel of a line takes of the line

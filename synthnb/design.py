@@ -21,6 +21,7 @@ from .files import BadSetting, LeakError, NotFound, joined
 from .generate import check_generator, refuse_shown
 from .metrics import as_metrics
 from .model import Recipe
+from .shifted import check_shift
 from .split import IF_ALIKE
 from .stats import check_margin
 from .trainers import as_trainer, described_trainer, make_trainer
@@ -245,7 +246,7 @@ def design(
     epochs: float = None, # in place of `steps`: passes over all pictures of an arm
     seconds: float = None, # in place of `steps`: of training, making pictures not included
     reference: bool = True, # measure logistic regression on ImageNet features too
-    **others # replicates, recipe, validation, seed, declared, margin, name, repeats, near, trainers, shifts: see `Design`
+    **others # replicates, recipe, validation, seed, declared, margin, name, repeats, near, trainers, shifts
 ) -> Design:
     "Make a `Design` from single numbers or several"
     check_arms(arms)
@@ -338,27 +339,6 @@ def refuse_leaks(
     raise LeakError(f"{len(found)} of the pictures to train on show what is held out ({first}); "
                     f"leave them out: real.apart(test){alike}")
 
-# %% ../nbs/31_design.ipynb #5a05c726
-def _check_shift(shift, real, arms, near):
-    "Raise if the pictures of a shift have other classes, are no real ones, or are trained on; or if its styles are"
-    known = {style.tobytes() for arm in arms for maker, _ in arm.makers for style in _styles_of(maker)}
-    if known & {style.tobytes() for style in _styles_of(shift.change)}:
-        raise LeakError(f"the shift {shift.name!r} has a style that an arm is trained on; hold it back: "
-                        "StyleTransfer(styles=[…]) with the others")
-    if shift.images is None: return
-    other = sorted(set(shift.images.labels) - set(real.labels))
-    if other or not len(shift.images):
-        raise BadSetting(f"the shift {shift.name!r} has {f'the class {other[0]!r}' if other else 'no pictures'}; it has "
-                         f"to show {joined(map(repr, real.labels))}, or some of them")
-    for maker, _ in (pair for arm in arms for pair in arm.makers): refuse_shown(maker, shift.images)
-    try: refuse_leaks(real, shift.images, near)
-    except LeakError as e: raise LeakError(f"the shift {shift.name!r}: {e}") from None
-
-def _styles_of(maker):
-    "Vectors of the styles that a generator or a shift was given"
-    styles = getattr(maker, "given", None) or getattr(maker, "styles", ())
-    return [np.asarray(v, np.float32) for v in (styles.values() if isinstance(styles, dict) else styles) if np.ndim(v) == 1]
-
 # %% ../nbs/31_design.ipynb #72728c73
 @patch
 def check(self: Design, real: ImageSet, test: ImageSet):
@@ -371,7 +351,8 @@ def check(self: Design, real: ImageSet, test: ImageSet):
         for arm in self.arms: real.sample(number_of(self.numbers[-1], arm.more))
     _check_makers(self.arms, test)
     refuse_leaks(real, test, self.near)
-    for shift in self.shifts or (): _check_shift(shift, real, self.arms, self.near)
+    makers = [maker for arm in self.arms for maker, _ in arm.makers]
+    for shift in self.shifts or (): check_shift(shift, real, makers, self.near)
 
 # %% ../nbs/31_design.ipynb #9d3b78b8
 def _one_or_several(values): return values if len(values) > 1 else values[0]

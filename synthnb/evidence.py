@@ -47,7 +47,8 @@ def comparison_table(comparison) -> str: # HTML
     shown = comparison.readable()
     first = ["arm", "verdict", "difference, points", "difference", *(c for c in shown if c.startswith("its "))]
     late = ["began", "still rising", "pairs"]
-    where = [c for c in shown if c in ("metric", "measured on", "trainer", "real pictures of each class", comparison.unit)]
+    settings_shown = "metric", "measured on", "trainer", "real pictures of each class", comparison.unit
+    where = [c for c in shown if c in settings_shown]
     rest = [c for c in shown if c not in (*first, *late, *where)]
     order = [*where, *(c for c in first if c in shown), *rest, *(c for c in late if c in shown)]
     return table(shown[order], explain=_column_meanings(order))
@@ -224,7 +225,8 @@ def spread_sections(
         yield section("What a choice among budgets would have added", where_possible(_about_choice, run, predictions))
 
 # %% ../nbs/46f_evidence.ipynb #3917dfd2
-_of_robustness = {"effective": "accuracy under the shift less what the line through plain networks foresees for such a network; in points",
+_of_robustness = {
+    "effective": "accuracy under the shift less what the line through plain networks foresees, in points",
     "low": "to high: 95 % interval over replicates, not corrected", "slope": "of the line, in the logit scale",
     "beyond": "part of the arm's networks that are better, or worse, than all plain ones; for them the line is a guess",
     "mCE": "mean corruption error: the error under each corruption in % of the baseline's, and their mean"}
@@ -238,14 +240,13 @@ def _about_shifts(run, comparison): # yields HTML
         "shifts, with 95 % intervals of the difference that are not corrected:") + f"<ul>{said}</ul>"
     figures = (drawn(shifts_figure(run), "Accuracy under each shift, by arm, with 95 % intervals over replicates.",
             "The numbers stand in the table below."),
-        drawn(shift_figure(run), "Accuracy under shift against accuracy without. What lies above the line through plain "
-            "networks is more robust than its accuracy explains.", "Small marks are networks."))
+        drawn(shift_figure(run), "Accuracy under shift against accuracy without. What lies above the line through "
+            "plain networks is more robust than its accuracy explains.", "Small marks are networks."))
     yield f'<div class="figures">{"".join(figures)}</div>'
     yield comparison_table(comparison[comparison.on != TEST])
-    robust = _in_points(effective_robustness(run), "effective", "low", "high")
-    errors = corruption_errors(run)
-    yield folded("Robust beyond their accuracy?", table(robust, 1, {k: v for k, v in _of_robustness.items() if k in robust}))
-    yield folded("Mean corruption error", table(errors, 1, {k: v for k, v in _of_robustness.items() if k in errors}))
+    robust, errors = _in_points(effective_robustness(run), "effective", "low", "high"), corruption_errors(run)
+    for title, found in {"Robust beyond their accuracy?": robust, "Mean corruption error": errors}.items():
+        yield folded(title, table(found, 1, {k: v for k, v in _of_robustness.items() if k in found}))
 
 def shift_sections(run, comparison): # yields a section, where there are shifts
     "Say what shifts do to each arm"

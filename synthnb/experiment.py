@@ -79,7 +79,7 @@ class Experiment:
         repeats: tuple = 1, # replicates of one draw of real pictures; or (generations of each draw, trainings of each)
         near: bool = True, # a near-duplicate of a held-out picture is a leak; False: only an equal file is
         keep_models: bool = False, # keep each trial's network in the run folder, for `Run.model`
-        shifts: dict = None, # name: function (PIL picture, seed) → PIL picture, or ImageSet; networks are measured there too
+        shifts: dict = None, # what networks are measured on too: name: function (picture, seed) → picture, or ImageSet
         **changes # of the recipe: size=32, batch=16, flip=False, patience=90, as_published=True, …
     ):
         self.design = design(arms, per_class, steps, epochs, seconds, reference, recipe=_changed(recipe, changes), 
@@ -125,11 +125,11 @@ def _same_run(there, here, folder):
         raise BadSetting(f"{folder} holds a run that was begun without looks, and may have been looked at; "
                          "to grow until it is decided, choose another folder")
     if here.get("shifts") and not there.get("shifts") and "arms" in there:
-        raise BadSetting(f"{folder} holds a run that was begun without shifts, and its networks are gone; choose another "
-                         "folder, where networks are measured under shifts as they are trained")
+        raise BadSetting(f"{folder} holds a run that was begun without shifts, and its networks are gone; choose "
+                         "another folder, where networks are measured under shifts as they are trained")
     there, here = dict(near=True) | there, dict(near=True) | here # written down only where it is not so
     more = ["replicates"] if "looks" in here else _more(there, here)
-    if_asked = dict.fromkeys(("repeats", "trainers", "recipe", "metric", "shifts")) # written down only where they were asked
+    if_asked = dict.fromkeys(("repeats", "trainers", "recipe", "metric", "shifts")) # written only where asked
     compared = [k for k in {**if_asked, **here} if k not in [*more, "name"]] # digests tell the pictures apart
     other = [difference for k in compared for difference in _differences(there.get(k), here.get(k), k)]
     if not other: return
@@ -226,11 +226,11 @@ def _show_trials(bar, trials):
 @patch
 def _make_shifted(self: Experiment):
     "Make the held-out sets under shifts, once for all networks, at the sizes that they see"
-    trainers = self.design.trainers
+    trainers, test = self.design.trainers, ImageSet.open(self.layout.test) # with the names that they have in the run
     sizes = {recipe_for(trainer, self.design.recipe).size for trainer in trainers}
     files = any(not isinstance(trainer, Keras) for trainer in trainers) # others read files
     for shift in self.design.shifts or ():
-        make_shifted(shift, self.test, self.layout.shift(shift.name), sorted(sizes), self.design.seed, self.real, files)
+        make_shifted(shift, test, self.layout.shift(shift.name), sorted(sizes), self.design.seed, self.real, files)
 
 # %% ../nbs/30_experiment.ipynb #7516cc04
 @patch

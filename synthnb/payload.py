@@ -29,8 +29,8 @@ def _for_json(value):
 # %% ../nbs/46c_payload.ipynb #0fd99fc0
 def _records(table): return [_for_json(row) for row in table.to_dict("records")]
 
-_of_config = ("name labels arms per_class real_n test_n replicates repeats trainers shifts unit steps epochs seconds batch "
-    "size validation patience as_published seed declared metric margin made_with").split()
+_of_config = ("name labels arms per_class real_n test_n replicates repeats trainers shifts unit steps epochs seconds "
+    "batch size validation patience as_published seed declared metric margin made_with").split()
 
 # %% ../nbs/46c_payload.ipynb #18659dda
 def payload(

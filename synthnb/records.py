@@ -137,7 +137,9 @@ def shifts_at(self: Layout, arm: str, budget: float, trainer: str = None # None:
     about = self.trainer(trainer)
     only_reference = about.get("features") == "imagenet" and about.get("arms") == [self.baseline]
     if arm == "imagenet" or only_reference: return ()
-    return self.shifts if arm == self.baseline or budget == self.budgets_of(trainer)[-1] else ()
+    budgets = self.budgets_of(trainer)
+    at = (budgets[0], budgets[-1]) if arm == self.baseline else budgets[-1:]
+    return self.shifts if budget in at else ()
 
 # %% ../nbs/47_records.ipynb #219813a7
 @patch(as_prop=True)

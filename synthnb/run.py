@@ -168,21 +168,6 @@ def _answers(self: Run, row, p, test): # one row a held-out picture
     return pd.DataFrame(about | dict(path=test.path.to_numpy(), label=test.label.to_numpy(),
         predicted=predicted) | group | belief)
 
-# %% ../nbs/40_run.ipynb #84b24e42
-@patch
-def shifted(self: Run, name: str # of the shift
-) -> ShiftedSet:
-    "The held-out pictures under a shift"
-    if name not in self.layout.shifts:
-        raise NotFound(f"this run has no shift {name!r}, only {joined(self.layout.shifts) or 'the held-out pictures as they are'}")
-    if (self.layout.shift(name)/"manifest.parquet").exists(): return ShiftedSet.open(self.layout.shift(name))
-    raise NotFound(f"there are no pictures of the shift {name!r} in {self.folder}; copy the folder `shifts` too")
-
-def _as_tested(images):
-    "Rows of a shifted set, with the paths of the held-out pictures that they were made of"
-    rows = images.kept
-    return rows.assign(path=rows.of) if "of" in rows else rows
-
 # %% ../nbs/40_run.ipynb #bd169561
 @patch(as_prop=True)
 def predictions(self: Run) -> pd.DataFrame:
@@ -213,6 +198,21 @@ def test(self: Run) -> ImageSet:
     if (self.layout.test/"manifest.parquet").exists(): return ImageSet.open(self.layout.test)
     raise NotFound(f"there are no held-out pictures in {self.folder}; "
                    "run the experiment first, or copy the folder `test` too")
+
+@patch
+def shifted(self: Run, name: str # of the shift
+) -> ShiftedSet:
+    "The held-out pictures under a shift"
+    if name not in self.layout.shifts:
+        there = joined(self.layout.shifts) or "the held-out pictures as they are"
+        raise NotFound(f"this run has no shift {name!r}, only {there}")
+    if (self.layout.shift(name)/"manifest.parquet").exists(): return ShiftedSet.open(self.layout.shift(name))
+    raise NotFound(f"there are no pictures of the shift {name!r} in {self.folder}; copy the folder `shifts` too")
+
+def _as_tested(images):
+    "Rows of a shifted set, with the paths of the held-out pictures that they were made of"
+    rows = images.kept
+    return rows.assign(path=rows.of) if "of" in rows else rows
 
 # %% ../nbs/40_run.ipynb #2b135221
 @patch(as_prop=True)

@@ -21,7 +21,7 @@ from .files import BadSetting, NotFound, joined
 from .shifted import as_shift, make_shifted
 from .stats import interval
 
-# %% ../nbs/44a_shift.ipynb #59511a5f
+# %% ../nbs/44a_shift.ipynb #9e98a911
 def _of_predictor(predictor, test, shifts, seed): # yields rows
     "Accuracy of a predictor on the held-out pictures, and under each shift"
     from scipy.stats import binomtest
@@ -33,7 +33,8 @@ def _of_predictor(predictor, test, shifts, seed): # yields rows
     yield row(TEST, test)
     with tempfile.TemporaryDirectory() as folder:
         for name, given in shifts.items():
-            yield row(name, make_shifted(as_shift(name, given), test, Path(folder)/name, [size], seed, test, files=True))
+            shifted = make_shifted(as_shift(name, given), test, Path(folder)/name, [size], seed, test, files=True)
+            yield row(name, shifted)
 
 # %% ../nbs/44a_shift.ipynb #aeb21a32
 def _trials_of(run):
@@ -69,18 +70,19 @@ def at_the_end(
         found = found[value == most]
     return found
 
-# %% ../nbs/44a_shift.ipynb #dfee794d
+# %% ../nbs/44a_shift.ipynb #82263ab5
 def _by_pair(table, arm, baseline):
     "Differences of an arm to the baseline by replicate or draw: under shift, and without"
-    wide = table.pivot_table(index="draw" if "draw" in table else "replicate", columns="arm", values=["accuracy", "clean"])
+    unit = "draw" if "draw" in table else "replicate"
+    wide = table.pivot_table(index=unit, columns="arm", values=["accuracy", "clean"])
     both = [wide[c][arm] - wide[c][baseline] for c in ("accuracy", "clean")]
-    return pd.concat(both, axis=1, keys=["shifted", "clean"]).dropna()
+    return pd.concat(both[::-1], axis=1, keys=["clean", "shifted"]).dropna()
 
 def shift_gains(
     run, # a `Run` with shifts, or a table of trials
     on: str = None, # name of a shift; None: the mean over all
     baseline: str = None # None: that of the run, or `original`
-) -> pd.DataFrame: # one row an arm (and trainer): clean, shifted: differences; more: the second less the first, low, high
+) -> pd.DataFrame: # one row an arm (and trainer): clean, shifted: differences; more: shifted less clean, low, high
     "Compare what each arm gains under shift with what it gains without"
     baseline, rows = baseline or getattr(run, "baseline", "original"), []
     found = at_the_end(networks(run))
@@ -90,25 +92,25 @@ def shift_gains(
         for arm in [a for a in part.arm.unique() if a != baseline and baseline in set(part.arm)]:
             pairs = _by_pair(part, arm, baseline)
             named = dict(arm=arm) | (dict(trainer=trainer) if trainer else {})
-            mean_low_high = dict(zip(("more", "low", "high"), interval((pairs.shifted - pairs.clean).to_numpy())))
-            rows.append(named | dict(clean=pairs.clean.mean(), shifted=pairs.shifted.mean()) | mean_low_high | dict(pairs=len(pairs)))
+            sure = dict(zip(("more", "low", "high"), interval((pairs.shifted - pairs.clean).to_numpy())))
+            rows.append(named | pairs.mean().to_dict() | sure | dict(pairs=len(pairs)))
     return pd.DataFrame(rows)
 
-# %% ../nbs/44a_shift.ipynb #c6e590c6
-def _scaled(accuracy, n, scale):
+# %% ../nbs/44a_shift.ipynb #7d4e0e1b
+def _in_scale(accuracy, n, scale):
     "Accuracies in the scale of the line; logits of 0 and 1 are those of half a picture"
     if scale == "linear": return np.asarray(accuracy, float)
     right = np.asarray(accuracy) * n
     return np.log((right + .5) / (n - right + .5))
 
-def _unscaled(x, scale): return x if scale == "linear" else 1 / (1 + np.exp(-x))
+def _from_scale(x, scale): return x if scale == "linear" else 1 / (1 + np.exp(-x))
 
 def fit_line(
     plain: pd.DataFrame, # networks under one shift, from `networks`
     scale: str = "logit" # or linear
 ) -> tuple: # (slope, intercept) in the scale; (0, mean) where all are equally accurate without shift
     "Fit the line of plain networks by least squares: through the means of settings, or networks where there is one"
-    x, y = _scaled(plain.clean, plain.clean_n, scale), _scaled(plain.accuracy, plain.n, scale)
+    x, y = _in_scale(plain.clean, plain.clean_n, scale), _in_scale(plain.accuracy, plain.n, scale)
     by = [plain[c] for c in ("trainer", "per_class", "budget") if c in plain and plain[c].nunique(dropna=False) > 1]
     if by: x, y = (pd.Series(v, plain.index).groupby(by, dropna=False).mean().to_numpy() for v in (x, y))
     spread = x - x.mean()
@@ -118,10 +120,10 @@ def fit_line(
 def _above(found, line, scale):
     "How far networks lie above a line, in accuracy"
     slope, intercept = line
-    foreseen = _unscaled(slope * _scaled(found.clean, found.clean_n, scale) + intercept, scale)
+    foreseen = _from_scale(slope * _in_scale(found.clean, found.clean_n, scale) + intercept, scale)
     return (found.accuracy - foreseen).mean()
 
-# %% ../nbs/44a_shift.ipynb #8a38ac8f
+# %% ../nbs/44a_shift.ipynb #d375b1ec
 def _jackknife(estimate, groups): # estimate, low, high
     "An estimate with a 95 % interval over groups, each left out once; `estimate` takes the groups to keep"
     from scipy import stats
@@ -136,7 +138,7 @@ def effective_robustness(
     run, # a `Run` with shifts, or a table of trials
     baseline: str = None, # whose networks are the plain ones; None: that of the run, or `original`
     scale: str = "logit" # of the line; or linear
-) -> pd.DataFrame: # one row a shift and arm (and trainer): effective, low, high, slope, and the part of networks `beyond`
+) -> pd.DataFrame: # one row a shift and arm (and trainer): effective, low, high, slope, part of networks `beyond`
     "Measure how far each arm's networks lie above the line through plain ones, under each shift"
     if scale not in ("logit", "linear"): raise BadSetting(f"scale={scale!r}: give logit or linear")
     baseline, found = baseline or getattr(run, "baseline", "original"), networks(run)
@@ -149,20 +151,22 @@ def effective_robustness(
             return _above(few[0], fit_line(few[1], scale), scale) if len(few[0]) and len(few[1]) else np.nan
         sure = dict(zip(("effective", "low", "high"), _jackknife(estimate, sorted(mine[unit].unique()))))
         beyond = ((mine.clean < plain.clean.min()) | (mine.clean > plain.clean.max())).mean()
-        rows.append(dict(zip(by, key)) | sure | dict(slope=fit_line(plain, scale)[0], networks=len(mine), beyond=beyond))
+        about = dict(slope=fit_line(plain, scale)[0], networks=len(mine), beyond=beyond)
+        rows.append(dict(zip(by, key)) | sure | about)
     return pd.DataFrame(rows)
 
-# %% ../nbs/44a_shift.ipynb #73277a17
+# %% ../nbs/44a_shift.ipynb #45d7d971
 def _corrupted(run, names):
     "Names of the shifts that are corruptions; all shifts where none is known to be one"
-    told = {} if isinstance(run, pd.DataFrame) else {s["name"]: s.get("params", {}) for s in run.config.get("shifts", ())}
+    config = {} if isinstance(run, pd.DataFrame) else run.config
+    told = {s["name"]: s.get("params", {}) for s in config.get("shifts", ())}
     ours = [name for name in names if told.get(name, dict(shift=name.split("-")[0])).get("shift") in CORRUPTIONS]
     return ours or list(names)
 
 def corruption_errors(
     run, # a `Run` with shifts, or a table of trials
     baseline: str = None # None: that of the run, or `original`
-) -> pd.DataFrame: # one row an arm (and trainer): mCE, low, high, and the error under each corruption, all in % of the baseline's
+) -> pd.DataFrame: # one row an arm (and trainer): mCE, low, high, error under each corruption; in % of the baseline's
     "Compute the mean corruption error of each arm"
     baseline, found, rows = baseline or getattr(run, "baseline", "original"), at_the_end(networks(run)), []
     found, unit = found[found.on.isin(_corrupted(run, found.on.unique()))], "draw" if "draw" in found else "replicate"
@@ -175,16 +179,17 @@ def corruption_errors(
                 mean = (both if kept is None else both.loc[kept]).mean()
                 return 100 * mean[arm] / mean[baseline].replace(0, np.nan)
             sure = zip(("mCE", "low", "high"), _jackknife(lambda kept: ratios(kept).mean(), both.index))
-            rows.append(dict(arm=arm) | (dict(trainer=trainer) if trainer else {}) | dict(sure) | ratios(None).to_dict())
+            named = dict(arm=arm) | (dict(trainer=trainer) if trainer else {})
+            rows.append(named | dict(sure) | ratios(None).to_dict())
     return pd.DataFrame(rows)
 
-# %% ../nbs/44a_shift.ipynb #04fa07eb
+# %% ../nbs/44a_shift.ipynb #de60099e
 def robustness(
     run, # a `Run` with shifts, or a table of trials; or a predictor, see above
     test = None, # of a predictor: the held-out pictures
     shifts: dict = None, # of a predictor: name: function or ImageSet
     seed: int = 0 # of a predictor: decides what is random in the shifts
-) -> pd.DataFrame: # of a run, a row a shift and arm: accuracy, verdict, effective robustness; of a predictor, a row a shift
+) -> pd.DataFrame: # of a run a row a shift and arm: accuracy, verdict, effective robustness; else a row a shift
     "Measure what pictures under shift do to accuracy, with intervals"
     is_run = isinstance(run, pd.DataFrame) or hasattr(run, "trials")
     if not is_run and (test is None or not shifts):
@@ -210,8 +215,8 @@ def _named_effective(run):
     found = effective_robustness(run).rename(columns=dict(low="effective_low", high="effective_high"))
     return found.drop(columns=["slope", "networks", "beyond"])
 
-# %% ../nbs/44a_shift.ipynb #2a668bcf
-def _looks(arms): # arm: colour and marker
+# %% ../nbs/44a_shift.ipynb #ce26b970
+def _marks_of(arms): # arm: colour and marker
     "A colour and a marker for each arm"
     return {arm: (LINES[i % len(LINES)], MARKERS[i % len(MARKERS)]) for i, arm in enumerate(arms)}
 
@@ -224,7 +229,7 @@ def _bars(ax, rows, color, marker, label):
     "The mean of an arm's networks with intervals both ways"
     x, y = (interval(rows[c].to_numpy()) for c in ("clean", "accuracy"))
     far = [[[100 * (m - low)], [100 * (high - m)]] if np.isfinite(low) else None for m, low, high in (x, y)]
-    ax.errorbar(100 * x[0], 100 * y[0], yerr=far[1], xerr=far[0], color=color, marker=marker, ms=8, mec=INK, lw=1.4, label=label)
+    ax.errorbar(100 * x[0], 100 * y[0], far[1], far[0], color=color, marker=marker, ms=8, mec=INK, lw=1.4, label=label)
 
 def shift_figure(
     run, # a `Run` with shifts, or a table of trials
@@ -239,9 +244,9 @@ def shift_figure(
     plain, last, fig = found[found.arm == baseline], at_the_end(found), figure(WIDTH, 4.4)
     ax, slope_and_start = fig.subplots(), fit_line(plain)
     grid = np.linspace(found.clean.min(), found.clean.max(), 60)
-    ends = slope_and_start[0] * _scaled(grid, plain.clean_n.iat[0], "logit") + slope_and_start[1]
-    ax.plot(100 * grid, 100 * _unscaled(ends, "logit"), color=GREY, ls="--", lw=1.2, label=f"line through {baseline}")
-    for arm, (color, marker) in _looks(last.arm.unique()).items():
+    ends = slope_and_start[0] * _in_scale(grid, plain.clean_n.iat[0], "logit") + slope_and_start[1]
+    ax.plot(100 * grid, 100 * _from_scale(ends, "logit"), color=GREY, ls="--", lw=1.2, label=f"line through {baseline}")
+    for arm, (color, marker) in _marks_of(last.arm.unique()).items():
         own = found[found.arm == arm]
         ax.plot(100 * own.clean, 100 * own.accuracy, marker, color=color, ms=3.5, alpha=.45, ls="none")
         _bars(ax, last[last.arm == arm], color, marker, arm.replace("$", r"\$"))
@@ -249,7 +254,7 @@ def shift_figure(
     fig.legend(fontsize=SMALL, frameon=False, ncols=3, loc="outside lower center")
     return fig
 
-# %% ../nbs/44a_shift.ipynb #72517d14
+# %% ../nbs/44a_shift.ipynb #1700146a
 def shifts_figure(
     run # a `Run` with shifts, or a table of trials
 ): # a matplotlib Figure
@@ -258,7 +263,7 @@ def shifts_figure(
     if "trainer" in found: found = found[found.trainer == found.trainer.iat[0]]
     clean = found.drop_duplicates(_keys(found)).assign(on="as they are", accuracy=lambda t: t.clean)
     found = pd.concat([clean, found])
-    names, looks = list(found.on.unique()), _looks(found.arm.unique())
+    names, looks = list(found.on.unique()), _marks_of(found.arm.unique())
     fig = figure(WIDTH, 1.1 + len(names) * (.16 + .07 * len(looks)))
     ax = fig.subplots()
     for k, (arm, (color, marker)) in enumerate(looks.items()):
@@ -273,16 +278,17 @@ def shifts_figure(
     fig.legend(fontsize=SMALL, frameon=False, ncols=3, loc="outside lower center")
     return fig
 
-# %% ../nbs/44a_shift.ipynb #25d87bd2
+# %% ../nbs/44a_shift.ipynb #00794715
 def gain_in_words(
     gains: pd.DataFrame # from `shift_gains`
 ) -> list: # of sentences, one an arm
     "Say whether each arm gains more under shift than without"
+    def signed(share): return f"{100 * share:+.1f}".replace("-", "−")
     def said(row):
         more = "more" if row.low > 0 else "less" if row.high < 0 else "not surely more or less"
         who = f"{row.arm} ({row.trainer})" if "trainer" in gains else row.arm
-        spread = f"{100 * row.low:+.1f} to {100 * row.high:+.1f}".replace("-", "−") if np.isfinite(row.low) else "not known"
-        first, second, apart = (f"{100 * v:+.1f}".replace("-", "−") for v in (row.clean, row.shifted, row.more))
+        spread = f"{signed(row.low)} to {signed(row.high)}" if np.isfinite(row.low) else "interval not known"
+        first, second, apart = map(signed, (row.clean, row.shifted, row.more))
         return (f"{who}: {first} points on the held-out pictures, {second} under shift, {more} than without "
                 f"({apart} points, {spread})")
     return [said(row) for row in gains.itertuples()]

@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['SHIFTS', 'Shift', 'as_shift', 'Change', 'Restyle', 'Background', 'ready_shifts', 'named_shifts', 'ShiftedSet',
-           'make_shifted']
+           'make_shifted', 'check_shift']
 
-# %% ../nbs/18b_shifted.ipynb #9eedad2d
+# %% ../nbs/18b_shifted.ipynb #32f07126
 import inspect, io, json, re, warnings
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -18,19 +18,20 @@ from fastcore.basics import patch
 from PIL import Image
 
 from .corruptions import CORRUPTIONS, clouds, corrupt, grey, low_resolution, occluded, sketch
-from .data import ImageSet, load, write_manifest
+from .data import ImageSet, load, shared, write_manifest
 from .feed import square
-from .files import BadSetting, NotFound, SynthnbError, joined, plural, seeded, write_atomic
+from .files import BadSetting, LeakError, NotFound, SynthnbError, joined, plural, seeded, write_atomic
+from .generate import refuse_shown
 from .pixels import to_rgb
 from .styles import style_bank, style_vector, stylize
 from .subject import Subjects
 
-# %% ../nbs/18b_shifted.ipynb #7c017dc0
+# %% ../nbs/18b_shifted.ipynb #0f6dceb2
 @dataclass(frozen=True)
 class Shift:
     "A shift with its name"
     name: str
-    change: object = None   # function (PIL picture, seed) → PIL picture; with a `fit`, it gets the training pictures first
+    change: object = None   # function (PIL picture, seed) → PIL picture; its `fit`, if any, gets the training pictures
     images: ImageSet = None # in place of `change`: pictures of one's own
     params: dict = field(default_factory=dict) # what the run's configuration keeps
 
@@ -79,7 +80,7 @@ class Change:
         if severity: return corrupt(picture, self.kind, severity, seed)
         return dict(grey=grey, sketch=sketch)[self.kind](picture)
 
-# %% ../nbs/18b_shifted.ipynb #82d5ed9d
+# %% ../nbs/18b_shifted.ipynb #1072aa13
 def _pattern(number): # 128×128 pixels
     "A drawn pattern: stripes, checks, spots or waves, in two colours or more"
     rng = np.random.default_rng(number)
@@ -101,7 +102,8 @@ class Restyle:
     paintings: tuple = () # names in the style bank; none: drawn patterns
 
     @property
-    def params(self) -> dict: return dict(shift="styles") | (dict(paintings=list(self.paintings)) if self.paintings else {})
+    def params(self) -> dict:
+        return dict(shift="styles") | (dict(paintings=list(self.paintings)) if self.paintings else {})
 
     @property
     def styles(self) -> list: # of float32 [100]
@@ -156,7 +158,7 @@ def ready_shifts(
                        "behind a name for one severity; or a folder of pictures")
     return made
 
-# %% ../nbs/18b_shifted.ipynb #dea18341
+# %% ../nbs/18b_shifted.ipynb #b40f51c8
 def named_shifts(
     given # a string with commas, or a list: as for `ready_shifts`, and folders of pictures or names of data sets
 ) -> dict: # name: function or ImageSet
@@ -165,7 +167,8 @@ def named_shifts(
     shifts = {}
     for name in names:
         is_folder = Path(name).is_dir() and name not in (*_GROUPS, *SHIFTS)
-        shifts |= {re.sub(r"[^\w-]+", "_", Path(name).resolve().name): load(name)} if is_folder else ready_shifts([name])
+        if is_folder: shifts[re.sub(r"[^\w-]+", "_", Path(name).resolve().name)] = load(name)
+        else: shifts |= ready_shifts([name])
     return shifts
 
 # %% ../nbs/18b_shifted.ipynb #80014acc
@@ -194,7 +197,7 @@ class ShiftedSet(ImageSet):
         "Show a picture as it was changed"
         return Image.fromarray(self.squares(max(self.sizes))[i])
 
-# %% ../nbs/18b_shifted.ipynb #ac7ab952
+# %% ../nbs/18b_shifted.ipynb #7107d455
 def _mask_of(row, root):
     "The subject of a picture, float [height, width]; None where the set has no mask of it"
     path, classes = row.get("mask"), row.get("mask_classes")
@@ -204,17 +207,18 @@ def _mask_of(row, root):
     other = [int(value) for value, name in names.items() if re.search("back|border|void|unlabel", name.lower())]
     return (~np.isin(values, other or [0])).astype(float)
 
-def _changed(shift, x, seed, path, **more):
+def _square_under(shift, x, seed, path, **more):
     "One square under a shift; raises `SynthnbError` where the function fails"
     try: made = shift.change(Image.fromarray(x), seed, **more)
     except Exception as e:
-        raise SynthnbError(f"the shift {shift.name!r} failed on {path} ({type(e).__name__}: {e}); mend its function, or "
-                           "leave the shift out") from e
+        raise SynthnbError(f"the shift {shift.name!r} failed on {path} ({type(e).__name__}: {e}); mend its "
+                           "function, or leave the shift out") from e
     if not isinstance(made, Image.Image):
-        raise BadSetting(f"the shift {shift.name!r} gave {type(made).__name__} for {path}; it has to give a PIL picture")
+        raise BadSetting(f"the shift {shift.name!r} gave {type(made).__name__} for {path}; "
+                         "it has to give a PIL picture")
     return np.asarray(to_rgb(made).resize(x.shape[1::-1], Image.BILINEAR))
 
-# %% ../nbs/18b_shifted.ipynb #d3a2b5bf
+# %% ../nbs/18b_shifted.ipynb #4880e1cf
 @dataclass
 class _Changing:
     "Changes all pictures of a set at one size"
@@ -234,10 +238,10 @@ class _Changing:
         for i, row in enumerate(rows):
             before = square(self.images.root/row["path"], size)
             given = self.shift, before, self.seed_of(row["path"]), row["path"]
-            x[i] = _changed(*given, **self.mask_of(row))
-            if not i and (x[0] != _changed(*given, **self.mask_of(row))).any():
-                raise BadSetting(f"the shift {self.shift.name!r} gives another picture each time; take all that is random "
-                                 "from its seed: rng = np.random.default_rng(seed)")
+            x[i] = _square_under(*given, **self.mask_of(row))
+            if not i and (x[0] != _square_under(*given, **self.mask_of(row))).any():
+                raise BadSetting(f"the shift {self.shift.name!r} gives another picture each time; take all that is "
+                                 "random from its seed: rng = np.random.default_rng(seed)")
             plain[i] = (x[i] == before).all()
         return x, ~plain
 
@@ -247,8 +251,8 @@ def _npy(x):
     np.save(file, x)
     return file.getvalue()
 
-# %% ../nbs/18b_shifted.ipynb #6af4b0b1
-def _table_of(changing, changed):
+# %% ../nbs/18b_shifted.ipynb #6ca49433
+def _rows_under(changing, changed):
     "The manifest of a shifted set: rows as of the held-out pictures, which `of` names"
     kept, shift = changing.images.kept.reset_index(drop=True), changing.shift
     severity = getattr(shift.change, "severity_of", lambda seed: 0)
@@ -278,9 +282,9 @@ def make_shifted(
         write_atomic(folder/f"squares-{size}.npy", _npy(x))
     for i, one in enumerate(x if files else ()): Image.fromarray(one).save(folder/f"{i:06d}.png", compress_level=1)
     if not changed.all():
-        warnings.warn(f"the shift {shift.name!r} leaves {(~changed).sum():,} of {plural(len(changed), 'held-out picture')} "
-                      "as they are")
-    write_manifest(_table_of(changing, changed), folder)
+        warnings.warn(f"the shift {shift.name!r} leaves {(~changed).sum():,} of "
+                      f"{plural(len(changed), 'held-out picture')} as they are")
+    write_manifest(_rows_under(changing, changed), folder)
     return ShiftedSet.open(folder)
 
 def _kept_set(shift, folder, sizes):
@@ -288,3 +292,33 @@ def _kept_set(shift, folder, sizes):
     shift.images.save(folder)
     for size in sizes: write_atomic(folder/f"squares-{size}.npy", _npy(shift.images.arrays(size)[0]))
     return ShiftedSet.open(folder)
+
+# %% ../nbs/18b_shifted.ipynb #055378ce
+def _styles_of(maker):
+    "Vectors of the styles that a generator or a shift was given"
+    styles = getattr(maker, "given", None) or getattr(maker, "styles", ())
+    each = styles.values() if isinstance(styles, dict) else styles
+    return [np.asarray(style, np.float32) for style in each if np.ndim(style) == 1]
+
+def check_shift(
+    shift: Shift,
+    real: ImageSet, # pictures that may be trained on
+    makers: list, # generators of the arms
+    near: bool = True # a near-duplicate is a leak too
+):
+    "Raise if pictures of a shift have other classes, or are trained on; or if its styles are"
+    known = {style.tobytes() for maker in makers for style in _styles_of(maker)}
+    if known & {style.tobytes() for style in _styles_of(shift.change)}:
+        raise LeakError(f"the shift {shift.name!r} has a style that an arm is trained on; hold it back: "
+                        "StyleTransfer(styles=[…]) with the others")
+    if shift.images is None: return
+    other = sorted(set(shift.images.labels) - set(real.labels))
+    has = f"the class {other[0]!r}" if other else "no pictures"
+    if other or not len(shift.images):
+        raise BadSetting(f"the shift {shift.name!r} has {has}; it has to show {joined(map(repr, real.labels))}, "
+                         "or some of them")
+    for maker in makers: refuse_shown(maker, shift.images)
+    found = shared(real, shift.images, near)
+    if len(found):
+        raise LeakError(f"{len(found)} of the pictures to train on are in the shift {shift.name!r}, or near-duplicates "
+                        f"of its pictures ({found.path.iat[0]} {found.detail.iat[0]}); leave them out: real.apart(…)")

@@ -115,7 +115,7 @@ def measured_row(
 
 # %% ../nbs/32_trial.ipynb #efbc210f
 @lru_cache(64)
-def _opened(folder): # once in a worker
+def _set_in(folder): # once in a worker
     "The shifted set in a folder"
     return ShiftedSet.open(folder)
 
@@ -140,11 +140,11 @@ class _Measuring:
         "What the predictor says of the held-out pictures under shifts"
         facts, found = {}, {}
         for folder in goal.shifts:
-            images = _opened(folder)
+            images = _set_in(folder)
             p = found[folder.name] = self.asked(predictor, images)[0]
-            truth = images.numbers(self.trial.labels)
-            right = float((p.argmax(1) == truth).mean())
-            facts[folder.name] = dict(test_accuracy=right, test_n=len(truth), one_answer=one_answer(p.argmax(1), truth)[0])
+            said, truth = p.argmax(1), images.numbers(self.trial.labels)
+            right, same = float((said == truth).mean()), one_answer(said, truth)[0]
+            facts[folder.name] = dict(test_accuracy=right, test_n=len(truth), one_answer=same)
         return facts, found
 
     def __call__(self, at, predictor):

@@ -293,7 +293,7 @@ def _kept_set(shift, folder, sizes):
     for size in sizes: write_atomic(folder/f"squares-{size}.npy", _npy(shift.images.arrays(size)[0]))
     return ShiftedSet.open(folder)
 
-# %% ../nbs/18b_shifted.ipynb #055378ce
+# %% ../nbs/18b_shifted.ipynb #70005e2b
 def _styles_of(maker):
     "Vectors of the styles that a generator or a shift was given"
     styles = getattr(maker, "given", None) or getattr(maker, "styles", ())
@@ -321,4 +321,4 @@ def check_shift(
     found = shared(real, shift.images, near)
     if len(found):
         raise LeakError(f"{len(found)} of the pictures to train on are in the shift {shift.name!r}, or near-duplicates "
-                        f"of its pictures ({found.path.iat[0]} {found.detail.iat[0]}); leave them out: real.apart(…)")
+                        f"of its pictures (the first: {found.path.iat[0]}); leave them out: real.apart(…)")

@@ -10,6 +10,7 @@ import argparse, sys, warnings
 from math import prod
 from pathlib import Path
 
+from .comparison import of_test
 from .data import ImageSet, datasets, load
 from .export import LAYOUTS
 from .files import BadSetting, NotFound, SynthnbError, cores, joined, plural
@@ -26,6 +27,7 @@ from .report import report
 from .results import open_run, read_results
 from .review_page import apply_decisions, review_folder
 from .run import Run
+from .shift import gain_in_words, shift_gains
 from .stats import FEWEST
 from .study import GENERATORS, check_out, generators_in_words, named_generators, study, usual_generator
 from .styletransfer import StyleTransfer
@@ -217,6 +219,11 @@ def _to_train_on(config):
     return f"{_numbers(config['per_class'])} of each class to train on, out of {pool}"
 
 # %% ../nbs/51_app.ipynb #737acfb6
+def _under_shift(config):
+    "Say under which shifts networks are measured too"
+    names = [shift["name"] for shift in config.get("shifts", ())]
+    return f", also under {plural(len(names), 'shift')} ({joined(names, most=6)})" if names else ""
+
 def plan_in_words(
     config: dict # of the run
 ) -> str:
@@ -230,7 +237,7 @@ def plan_in_words(
     return (f"{config['name']}: {plural(len(trained), 'arm')} (ways to make a training set){reference}{by} × "
             f"{plural(config['replicates'], 'replicate')} (repetitions){of_draws}, "
             f"measured at {plural(len(budgets), 'budget')} of training ({_numbers(budgets)} {config['unit']}); "
-            f"{_to_train_on(config)}, {config['test_n']:,} held out")
+            f"{_to_train_on(config)}, {config['test_n']:,} held out{_under_shift(config)}")
 
 def chance_in_words(
     labels: list, # of the held-out pictures
@@ -245,13 +252,16 @@ def chance_in_words(
 # %% ../nbs/51_app.ipynb #e8c57a30
 def _print_comparison(run, notebook=False, **given):
     "Print what a run says, and where its report lies"
-    comparison = run.compare(**given)
+    whole = run.compare(**given)
+    comparison = of_test(whole)
     if run.config["as_published"]: 
         print("", "The study's own protocol; `published` is the accuracy on its training batches, and says nothing "
               "about held-out pictures:", published(run.trials).round(3).to_string(index=False), sep="\n")
     print("", *comparison.progress(), sep="\n")
     print("", comparison.readable().to_string(index=False), "", sep="\n")
     print(comparison.scope())
+    if "on" in whole:
+        print("under shift (a verdict for each is in the report):", *gain_in_words(shift_gains(run)), sep="\n")
     reach = comparison.reach()
     if reach: print(reach)
     print(f"report: {run.report(**given, notebook=notebook)}", f"trials: {run.folder/'trials.csv'}", sep="\n")

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from .budgets import begins, both_begun, rising_arms
-from .comparison import SETTING, Comparison, Facts, as_comparison, at, in_words, matches, settings
+from .comparison import SETTING, TEST, Comparison, Facts, as_comparison, at, in_words, matches, of_test, settings
 from .wording import overview, points, reach, readable, verdicts, worded
 from .corrections import corrected
 from .draws import facts_of, levels_of, over_draws
@@ -202,6 +202,7 @@ def _in_settings(trials, predictions, baseline, shared=None): # yields setting, 
     for setting in settings(trials):
         part = at(trials, setting)
         if setting and began and baseline not in set(part.arm): continue
+        if setting.get("on", TEST) != TEST and set(part.arm) == {baseline}: continue # measured for `shift.robustness`
         seen = None if predictions is None else at(predictions, setting)
         yield setting, part, accuracies(part, baseline), _known_of(part, seen, setting, shared)
 
@@ -240,7 +241,7 @@ def _columns_of(table):
 
 def _with_rising(table, trials):
     "The table with what is known of arms that were still rising"
-    found = rising_arms(trials)
+    found = rising_arms(of_test(trials))
     by = [c for c in (*SETTING, "arm") if c in found and c in table]
     if not len(found) or found.rising.isna().all(): return table
     return table.merge(found[[*by, "rising"]], on=by, how="left")

@@ -15,11 +15,13 @@ from fastcore.basics import patch
 
 from .arms import ARMS, CONTROLS, Arm, asked, check_arms, study_arms, sweep
 from .compare import REFERENCE
+from .comparison import TEST
 from .data import ImageSet, shared
 from .files import BadSetting, LeakError, NotFound, joined
 from .generate import check_generator, refuse_shown
 from .metrics import as_metrics
 from .model import Recipe
+from .shifted import check_shift
 from .split import IF_ALIKE
 from .stats import check_margin
 from .trainers import as_trainer, described_trainer, make_trainer
@@ -91,6 +93,7 @@ class Design:
     metric: list = None     # what verdicts are about, by name, see `metrics.as_metric`; None: accuracy
     near: bool = True       # a near-duplicate of a held-out picture is a leak; False: only an equal file is
     trainers: list = None   # what learns, see `trainers.as_trainer`; None: the study's network
+    shifts: list = None     # of `Shift`: what networks are measured on too; None: nothing
 
     def __post_init__(self):
         check_arms(self.arms)
@@ -243,7 +246,7 @@ def design(
     epochs: float = None, # in place of `steps`: passes over all pictures of an arm
     seconds: float = None, # in place of `steps`: of training, making pictures not included
     reference: bool = True, # measure logistic regression on ImageNet features too
-    **others # replicates, recipe, validation, seed, declared, margin, name, repeats, near, trainers: see `Design`
+    **others # replicates, recipe, validation, seed, declared, margin, name, repeats, near, trainers, shifts
 ) -> Design:
     "Make a `Design` from single numbers or several"
     check_arms(arms)
@@ -255,9 +258,13 @@ def design(
 @patch
 def _compared(self: Design) -> list: # of dicts
     "Every arm that is compared with the baseline, in every setting"
-    return [dict(arm=arm, per_class=number, budget=budget, trainer=trainer.name) for trainer in self.trainers
+    each = [dict(arm=arm, per_class=number, budget=budget, trainer=trainer.name) for trainer in self.trainers
         for number in self.numbers for budget in self.budgets_for(trainer) for arm in self.arms_for(trainer)
         if arm in self.trained and arm != self.baseline]
+    if not self.shifts: return each
+    last = {trainer.name: self.budgets_for(trainer)[-1] for trainer in self.trainers} # shifts are measured there
+    more = [one | dict(on=shift.name) for shift in self.shifts for one in each if one["budget"] == last[one["trainer"]]]
+    return [one | dict(on=TEST) for one in each] + more
 
 @patch(as_prop=True)
 def comparisons(self: Design) -> int:
@@ -272,7 +279,8 @@ def comparisons(self: Design) -> int:
         if not any(one.items() <= each.items() for each in every): 
             raise BadSetting(f"declared: {one} is no comparison of this experiment; "
                              f"name arms that are compared with {self.baseline}, "
-                             "or dicts of one or more of arm, per_class, budget and trainer")
+                             "or dicts of one or more of arm, per_class, budget, trainer and, where there are "
+                             "shifts, on")
     return sum(any(one.items() <= each.items() for one in wanted) for each in every)
 
 # %% ../nbs/31_design.ipynb #343ee960
@@ -343,6 +351,8 @@ def check(self: Design, real: ImageSet, test: ImageSet):
         for arm in self.arms: real.sample(number_of(self.numbers[-1], arm.more))
     _check_makers(self.arms, test)
     refuse_leaks(real, test, self.near)
+    makers = [maker for arm in self.arms for maker, _ in arm.makers]
+    for shift in self.shifts or (): check_shift(shift, real, makers, self.near)
 
 # %% ../nbs/31_design.ipynb #9d3b78b8
 def _one_or_several(values): return values if len(values) > 1 else values[0]
@@ -362,6 +372,7 @@ def config(self: Design, real: ImageSet, test: ImageSet) -> dict: # JSON-able
     also = {name: value for name, value in recipe.as_dict().items() if name not in _named_by_itself}
     if also: shared["recipe"] = also
     if not self.only_cnn: shared["trainers"] = [described_trainer(t, self.arms_for(t)) for t in self.trainers]
+    if self.shifts: shared["shifts"] = [shift.described() for shift in self.shifts]
     return dict(name=self.name, **pictures, **shared,
         arms=arms, per_class=_one_or_several(self.numbers), replicates=self.replicates, unit=self.unit, **budgets,
         batch=recipe.batch, size=recipe.size, shear=recipe.shear, zoom=recipe.zoom, flip=recipe.flip,

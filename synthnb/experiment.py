@@ -23,9 +23,11 @@ from .records import UNREPEATABLE, Layout
 from .replicate import make_pictures
 from .run import Run
 from .search import write_searches
+from .shifted import as_shift, make_shifted
 from .stats import too_few
 from .tracking import made_with, versions, write_study
 from .tasks import PicturesTask, Work, check_keeping, missing_trainings, without_network
+from .trainers import Keras, recipe_for
 from .trial import run_reference, run_trial
 from .wording import NO_VERDICT
 from .workers import BACKENDS, workers
@@ -35,6 +37,13 @@ _all_ = ["ARMS", "CONTROLS", "REFERENCE", "Arm", "asked", "study_arms", "sweep",
     "run_trial", "run_reference", "too_few"]
 
 # %% ../nbs/30_experiment.ipynb #c3429064
+def _shifts_of(given) -> list: # of `Shift`; None: there are none
+    "Check shifts, each of which has a name"
+    if not given: return None
+    if isinstance(given, dict): return [as_shift(name, one) for name, one in given.items()]
+    raise BadSetting(f"shifts={given!r}: give a dict of names and functions or image sets; ready_shifts('noise,blur') "
+                     "makes one")
+
 def _changed(recipe, changes):
     "A recipe with some of its fields changed"
     try: return replace(recipe, **changes)
@@ -70,11 +79,12 @@ class Experiment:
         repeats: tuple = 1, # replicates of one draw of real pictures; or (generations of each draw, trainings of each)
         near: bool = True, # a near-duplicate of a held-out picture is a leak; False: only an equal file is
         keep_models: bool = False, # keep each trial's network in the run folder, for `Run.model`
+        shifts: dict = None, # what networks are measured on too: name: function (picture, seed) → picture, or ImageSet
         **changes # of the recipe: size=32, batch=16, flip=False, patience=90, as_published=True, …
     ):
         self.design = design(arms, per_class, steps, epochs, seconds, reference, recipe=_changed(recipe, changes), 
             replicates=replicates, validation=validation, seed=seed, declared=declared, margin=margin, name=name,
-            metric=metric, repeats=repeats, near=near, trainers=trainers)
+            metric=metric, repeats=repeats, near=near, trainers=trainers, shifts=_shifts_of(shifts))
         self.design.check(real, test)
         self.comparisons = self.design.comparisons
         self.real, self.test, self.labels, self.out, self.study = real, test, real.labels, Path(out), study
@@ -114,9 +124,12 @@ def _same_run(there, here, folder):
     if "looks" in here and "looks" not in there:
         raise BadSetting(f"{folder} holds a run that was begun without looks, and may have been looked at; "
                          "to grow until it is decided, choose another folder")
+    if here.get("shifts") and not there.get("shifts") and "arms" in there:
+        raise BadSetting(f"{folder} holds a run that was begun without shifts, and its networks are gone; choose "
+                         "another folder, where networks are measured under shifts as they are trained")
     there, here = dict(near=True) | there, dict(near=True) | here # written down only where it is not so
     more = ["replicates"] if "looks" in here else _more(there, here)
-    if_asked = dict.fromkeys(("repeats", "trainers", "recipe", "metric")) # written down only where they were asked
+    if_asked = dict.fromkeys(("repeats", "trainers", "recipe", "metric", "shifts")) # written only where asked
     compared = [k for k in {**if_asked, **here} if k not in [*more, "name"]] # digests tell the pictures apart
     other = [difference for k in compared for difference in _differences(there.get(k), here.get(k), k)]
     if not other: return
@@ -209,11 +222,22 @@ def _show_trials(bar, trials):
     bar.set_postfix_str(f"{ended} of {plural(len(trials), 'trial')}", refresh=False)
     bar.update(max(0, int(done) - bar.n))
 
+# %% ../nbs/30_experiment.ipynb #a2b284ec
+@patch
+def _make_shifted(self: Experiment):
+    "Make the held-out sets under shifts, once for all networks, at the sizes that they see"
+    trainers, test = self.design.trainers, ImageSet.open(self.layout.test) # with the names that they have in the run
+    sizes = {recipe_for(trainer, self.design.recipe).size for trainer in trainers}
+    files = any(not isinstance(trainer, Keras) for trainer in trainers) # others read files
+    for shift in self.design.shifts or ():
+        make_shifted(shift, test, self.layout.shift(shift.name), sorted(sizes), self.design.seed, self.real, files)
+
 # %% ../nbs/30_experiment.ipynb #7516cc04
 @patch
 def _work_through(self: Experiment, run_tasks, new_bar, tensorboard):
     "Make the pictures that are missing, and do the trials"
     if not (self.layout.test/"manifest.parquet").exists(): self.test.save(self.layout.test)
+    if missing_trainings(self): self._make_shifted()
     (self.out/"trials").mkdir(exist_ok=True)
     work, show = Work(self, tensorboard), lambda: None
     outcomes, left = run_tasks(work.calls, lambda: show()), len(work.pictures)

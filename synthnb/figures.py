@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from .compare import REFERENCE, accuracies, at, compare, in_words, points, settings
-from .comparison import of_trainer
+from .comparison import of_test, of_trainer
 from .drawing import GREY, INK, LINES, MARKERS, PURPLE, SMALL, WIDTH, figure
 from .files import BadSetting
 from .metrics import as_metric, measured
@@ -24,11 +24,11 @@ def compared(
     run, # a `Run`, or a table of trials
     comparison: pd.DataFrame = None # from `compare`; None: it is made
 ) -> tuple: # (trials, comparison)
-    "Give the trials of a run, or of a table, and their comparison"
+    "Give the trials of a run, or of a table, and their comparison, on the held-out pictures as they are"
     is_table = isinstance(run, pd.DataFrame)
     trials = run if is_table else run.trials
     if comparison is None: comparison = compare(trials) if is_table else run.compare()
-    return trials, comparison
+    return of_test(trials), of_test(comparison)
 
 # %% ../nbs/45_figures.ipynb #69e6b213
 @dataclass
@@ -53,7 +53,7 @@ class Panel:
         if "metric" in rows: rows = rows[rows.metric == metric.name]
         values = accuracies(at(trials, setting), comparison.baseline)
         if metric.name == "accuracy": return cls(comparison, setting, metric, rows, values)
-        seen = at(of_trainer(run.predictions if predictions is None else predictions), setting)
+        seen = at(of_trainer(of_test(run.predictions if predictions is None else predictions)), setting)
         better, _ = measured(values, seen, metric)
         return cls(comparison, setting, metric, rows, better if metric.better == "higher" else -better)
 

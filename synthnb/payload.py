@@ -29,8 +29,8 @@ def _for_json(value):
 # %% ../nbs/46c_payload.ipynb #0fd99fc0
 def _records(table): return [_for_json(row) for row in table.to_dict("records")]
 
-_of_config = ("name labels arms per_class real_n test_n replicates repeats trainers unit steps epochs seconds batch "
-    "size validation patience as_published seed declared metric margin made_with").split()
+_of_config = ("name labels arms per_class real_n test_n replicates repeats trainers shifts unit steps epochs seconds "
+    "batch size validation patience as_published seed declared metric margin made_with").split()
 
 # %% ../nbs/46c_payload.ipynb #18659dda
 def payload(
@@ -72,7 +72,7 @@ _bounds = {"Infinity": math.inf, "-Infinity": -math.inf}
 
 def _from_records(rows):
     "A table of records; columns of numbers are numbers, names are names"
-    names = ("arm", "verdict", "metric", "trainer")
+    names = ("arm", "verdict", "metric", "trainer", "on")
     whole = pd.DataFrame([{k: _bounds.get(v, v) if k not in names and isinstance(v, str) else v
                            for k, v in row.items()} for row in rows])
     missing = [c for c in whole if whole[c].isna().all()]

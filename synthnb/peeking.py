@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from .compare import REFERENCE, at
-from .comparison import last_settings
+from .comparison import last_settings, of_test
 from .files import BadSetting, NotFound, joined
 from .stats import interval
 
@@ -89,7 +89,7 @@ def peeking(
     parts: int = 10 # that the held-out pictures are divided into for the honest choice
 ) -> pd.DataFrame: # one row an arm and way to choose the budget: accuracy, honest, optimism; difference to the baseline
     "Tell what choosing the best measured budget on the held-out pictures adds"
-    predictions = run if isinstance(run, pd.DataFrame) else run.predictions
+    predictions = of_test(run if isinstance(run, pd.DataFrame) else run.predictions)
     right, arms, budgets, family = _answers_by_budget(predictions)
     if baseline is None: baseline = "original" if isinstance(run, pd.DataFrame) else run.baseline
     if baseline not in arms:

@@ -15,7 +15,7 @@ from functools import cache
 import numpy as np
 import pandas as pd
 
-from .comparison import at, in_words, settings
+from .comparison import at, in_words, of_test, settings
 from .data import figure
 from .files import BadSetting, NotFound, joined
 from .groups import rights
@@ -180,8 +180,8 @@ def plan(
     "Compare designs for the next run: power with its range, minutes of training, dollars of pictures"
     replicates, held_out = (n if n is None else np.atleast_1d(n).tolist() for n in (replicates, held_out))
     is_table = isinstance(run, pd.DataFrame)
-    trials, cost = (run, None) if is_table else (run.trials, _cost_of(run))
-    if predictions is None and not is_table: predictions = run.known_predictions
+    trials, cost = (run, None) if is_table else (of_test(run.trials), _cost_of(run))
+    if predictions is None and not is_table: predictions = of_test(run.known_predictions)
     baseline = baseline or ("original" if is_table else run.baseline)
     _check_asked(effect, margin, replicates, held_out, predictions)
     arms = trials.arm[~trials.arm.isin([baseline, "imagenet"])].nunique()

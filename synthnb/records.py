@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 from fastcore.basics import patch
 
+from .comparison import TEST
 from .data import ImageSet
 from .files import BadSetting, write_atomic
 from .generate import copies
@@ -37,6 +38,7 @@ class Layout:
     replicates: int
     repeats: tuple = (1, 1) # generations of each draw of real pictures, trainings of each generation
     trainers: tuple = ONLY_CNN # of dicts: name; budgets, if not the run's; arms, if not all
+    shifts: tuple = () # names of the shifts under which networks are measured too
 
     @classmethod
     def of(cls,
@@ -47,7 +49,7 @@ class Layout:
         names, unit = [arm["name"] for arm in config["arms"]], config["unit"]
         repeats = tuple(config.get("repeats", (1, 1)))
         return cls(Path(folder), names, listed(config["per_class"]), listed(config[unit]), unit, config["replicates"],
-            repeats, tuple(config.get("trainers") or ONLY_CNN))
+            repeats, tuple(config.get("trainers") or ONLY_CNN), tuple(s["name"] for s in config.get("shifts") or ()))
 
     @property
     def settings(self) -> list: # of (per_class, budget, trainer)
@@ -117,6 +119,28 @@ def network(self: Layout, arm: str, replicate: int, per_class: int, budget: floa
     "File of the network of one trial, where it is kept"
     return self.folder/"networks"/self.record(arm, replicate, per_class, budget, trainer).stem
 
+# %% ../nbs/47_records.ipynb #75ad9f39
+@patch
+def shift(self: Layout, name: str) -> Path:
+    "Folder of the held-out pictures under a shift"
+    return self.folder/"shifts"/name
+
+@patch(as_prop=True)
+def baseline(self: Layout) -> str:
+    "Arm that others are compared with: `original`, or the first"
+    return "original" if "original" in self.arms else self.arms[0]
+
+@patch
+def shifts_at(self: Layout, arm: str, budget: float, trainer: str = None # None: the first
+) -> tuple: # of str
+    "Shifts under which a trial is measured"
+    about = self.trainer(trainer)
+    only_reference = about.get("features") == "imagenet" and about.get("arms") == [self.baseline]
+    if arm == "imagenet" or only_reference: return ()
+    budgets = self.budgets_of(trainer)
+    at = (budgets[0], budgets[-1]) if arm == self.baseline else budgets[-1:]
+    return self.shifts if budget in at else ()
+
 # %% ../nbs/47_records.ipynb #219813a7
 @patch(as_prop=True)
 def test(self: Layout) -> Path:
@@ -147,10 +171,12 @@ def write_record(
     path: Path,
     row: dict, # what the table of trials says of it
     probabilities: np.ndarray, # float32 [test_n, classes]
-    features: np.ndarray = None # float32 [test_n, 128]
+    features: np.ndarray = None, # float32 [test_n, 128]
+    shifted: dict = {} # name of a shift: float32 [n, classes]
 ):
     "Write the record of one trial"
     buffer, own = io.BytesIO(), {} if features is None else dict(features=features)
+    own |= {f"on {name}": p for name, p in shifted.items()}
     np.savez_compressed(buffer, row=json.dumps(row), probabilities=probabilities, **own)
     write_atomic(path, buffer.getvalue())
 
@@ -176,6 +202,24 @@ class Record:
 
     @property
     def features(self) -> np.ndarray: return self._part("features")
+
+    def shifted(self, name: str) -> np.ndarray:
+        "Probabilities under a shift"
+        return self._part(f"on {name}")
+
+    @property
+    def rows(self) -> list: # of dicts
+        "Rows of the table of trials: one for the held-out pictures and, where there are shifts, one for each"
+        row = self.row
+        shifts = row.pop("shifts", None)
+        if shifts is None: return [row]
+        return [row | dict(on=TEST), *(row | dict(on=name) | facts for name, facts in shifts.items())]
+
+    @property
+    def answers(self) -> list: # of (row, probabilities)
+        "What the network said, for each row of the table of trials"
+        first, *rest = self.rows
+        return [(first, self.probabilities), *((row, self.shifted(row["on"])) for row in rest)]
 
 # %% ../nbs/47_records.ipynb #404b36eb
 def arm_pictures(

@@ -12,8 +12,8 @@ from pathlib import Path
 import pandas as pd
 
 from .compare import in_words, settings
-from .comparison import at_last, of_trainer
-from .evidence import comparison_section, curve_sections, spread_sections
+from .comparison import at_last, of_test, of_trainer
+from .evidence import comparison_section, curve_sections, shift_sections, spread_sections
 from .features import feature_distances
 from .figures import entered
 from .files import joined, write_atomic
@@ -162,19 +162,21 @@ def report(
     notebook: bool = False # also write report.ipynb, which makes the comparison and the report again
 ) -> Path: # of report.html
     "Write `report.html` and the comparison into the run folder: the verdict, the evidence and how to do it again"
-    trials, comparison = run.trials, run.compare(margin, baseline, declared, metric)
-    predictions = run.known_predictions # read once for all sections
-    drawn_of = run.compare(margin, baseline, declared, "accuracy") if comparison.metrics else comparison
+    trials, whole = of_test(run.trials), run.compare(margin, baseline, declared, metric)
+    comparison = of_test(whole) # shifts have a section of their own
+    predictions = of_test(run.known_predictions) # read once for all sections
+    drawn_of = of_test(run.compare(margin, baseline, declared, "accuracy")) if comparison.metrics else comparison
     metrics = as_metrics(metric or run.config.get("metric") or "accuracy")
     sections = [trainings_section(run, trials, comparison),
-        comparison_section(trials, comparison, predictions, metrics), *curve_sections(trials, predictions, drawn_of),
+        comparison_section(trials, comparison, predictions, metrics), *shift_sections(run, whole),
+        *curve_sections(trials, predictions, drawn_of),
         *spread_sections(run, trials, predictions), *_insight_sections(run, trials, predictions),
         *_record_sections(run, trials)]
     warned = warnings_of(run, trials, comparison, predictions)
-    inside = payload_element(payload(run, trials, comparison, warned))
+    inside = payload_element(payload(run, run.trials, whole, warned))
     title = f"Did the synthetic pictures help? {run.name}".strip()
     above = head(run, trials, comparison, predictions, warned), _section_links(sections)
     page = whole_page(title, *above, *sections, inside, styles=GALLERY_STYLES)
-    comparison.save(run.out/"comparison.csv")
+    whole.save(run.out/"comparison.csv")
     if notebook: write_notebook(run, margin=margin, baseline=baseline, declared=declared, metric=metric)
     return write_atomic(run.out/"report.html", page.encode())

@@ -16,14 +16,16 @@ from fastcore.basics import patch
 
 from .compare import REFERENCE, Comparison
 from .compare import compare as compare_trials
+from .comparison import TEST
 from .data import ImageSet
 from .draws import overlap as overlap_of
-from .files import BadSetting, NotFound, plural
+from .files import BadSetting, NotFound, joined, plural
 from .groups import related
 from .looks import last_look, looks_of
 from .records import TRIAL_COLUMNS, Layout, Record, arm_pictures, listed
 from .report import report as write_report
 from .saved import Network, network_file, open_network
+from .shifted import ShiftedSet
 
 # %% ../nbs/40_run.ipynb #988a2a55
 def read_config(folder: Path) -> dict:
@@ -106,8 +108,9 @@ def baseline(self: Run) -> str:
 def planned(self: Run) -> list: # of dicts: arm and, where they vary, per_class, budget and trainer
     "All arms in all settings of the design, whether they are done yet or not"
     if "planned" in self.config: return self.config["planned"]
-    layout, names = self.layout, ("per_class", "budget", "trainer")
-    each = [dict(arm=arm, **dict(zip(names, s))) for s in layout.settings for arm in layout.arms_of(s[-1])]
+    layout, names = self.layout, ("on", "per_class", "budget", "trainer")
+    each = [dict(arm=arm, **dict(zip(names, (on, *s)))) for s in layout.settings for arm in layout.arms_of(s[-1])
+            for on in (TEST, *layout.shifts_at(arm, *s[1:]))]
     varying = [name for name in names if len({one[name] for one in each}) > 1]
     return [{name: one[name] for name in ("arm", *varying)} for one in each]
 
@@ -128,17 +131,23 @@ def _done(self: Run): # yields Record
 @patch
 def _has_records(self: Run): return any(path.exists() for *_, path in self.layout.records())
 
+@patch
+def _told_on(self: Run, row):
+    "A row of a run with shifts, which says what was measured on"
+    return dict(on=TEST) | row if self.layout.shifts else row
+
 # %% ../nbs/40_run.ipynb #73c6904a
 @patch(as_prop=True)
 def trials(self: Run) -> pd.DataFrame:
     "One row an arm, replicate and setting that is done; `budget` is counted in steps, epochs or seconds, as was asked"
     table = self.folder/"trials.csv"
     if not self._has_records() and table.exists():
-        return pd.read_csv(table, dtype=dict(arm=str, trainer=str, per_class=float), keep_default_na=False,
+        return pd.read_csv(table, dtype=dict(arm=str, on=str, trainer=str, per_class=float), keep_default_na=False,
             na_values=[""], float_precision="round_trip")
-    rows = [record.row for record in self._done()]
+    rows = [self._told_on(row) for record in self._done() for row in record.rows]
     columns = list(dict.fromkeys([*TRIAL_COLUMNS, *(column for row in rows for column in row)]))
-    if "trainer" in columns: columns = ["arm", "trainer", *(c for c in columns if c not in ("arm", "trainer"))]
+    first = [c for c in ("arm", "trainer", "on") if c in columns]
+    columns = [*first, *(c for c in columns if c not in first)]
     if not self.config.get("patience"): columns = [column for column in columns if column != "best_step"]
     found = pd.DataFrame(rows, columns=columns).astype(dict(per_class=float))
     if self.layout.repeats == (1, 1): return found
@@ -148,10 +157,9 @@ def trials(self: Run) -> pd.DataFrame:
 
 # %% ../nbs/40_run.ipynb #8ba69d50
 @patch
-def _answers(self: Run, record, test): # one row a held-out picture
-    "What one network said of every held-out picture"
-    row, p = record.row, record.probabilities
-    named = {name: row[name] for name in ("arm", "trainer") if name in row}
+def _answers(self: Run, row, p, test): # one row a held-out picture
+    "What one network said of every held-out picture, or of those under a shift"
+    named = {name: row[name] for name in ("arm", "trainer", "on") if name in row}
     about = named | dict(replicate=row["replicate"], per_class=float(row["per_class"] or np.nan), budget=row["budget"])
     predicted = np.array(self.labels)[p.argmax(1)]
     belief = {f"p_{label}": p[:, i] for i, label in enumerate(self.labels)}
@@ -165,13 +173,15 @@ def _answers(self: Run, record, test): # one row a held-out picture
 def predictions(self: Run) -> pd.DataFrame:
     "One row a trial and held-out picture: label, predicted, group of related pictures, probability of each label"
     table = self.folder/"predictions.parquet"
-    there = self._has_records() and (self.layout.test/"manifest.parquet").exists()
+    folders = [self.layout.test, *map(self.layout.shift, self.layout.shifts)]
+    there = self._has_records() and all((folder/"manifest.parquet").exists() for folder in folders)
     if not there and table.exists(): return pd.read_parquet(table)
     if not self._has_records() and (self.folder/"trials.csv").exists():
         raise NotFound(f"there are no predictions in {self.folder}; "
                        "copy its folder `trials` or predictions.parquet too")
-    test = self.test.kept
-    tables = [self._answers(record, test) for record in self._done()]
+    sets = {TEST: self.test.kept} | {name: _as_tested(self.shifted(name)) for name in self.layout.shifts}
+    each = [(self._told_on(row), p) for record in self._done() for row, p in record.answers]
+    tables = [self._answers(row, p, sets[row.get("on", TEST)]) for row, p in each]
     empty = pd.DataFrame(columns=["arm", "replicate", "per_class", "budget", "path", "label", "predicted"])
     return pd.concat(tables, ignore_index=True) if tables else empty
 
@@ -188,6 +198,21 @@ def test(self: Run) -> ImageSet:
     if (self.layout.test/"manifest.parquet").exists(): return ImageSet.open(self.layout.test)
     raise NotFound(f"there are no held-out pictures in {self.folder}; "
                    "run the experiment first, or copy the folder `test` too")
+
+@patch
+def shifted(self: Run, name: str # of the shift
+) -> ShiftedSet:
+    "The held-out pictures under a shift"
+    if name not in self.layout.shifts:
+        there = joined(self.layout.shifts) or "the held-out pictures as they are"
+        raise NotFound(f"this run has no shift {name!r}, only {there}")
+    if (self.layout.shift(name)/"manifest.parquet").exists(): return ShiftedSet.open(self.layout.shift(name))
+    raise NotFound(f"there are no pictures of the shift {name!r} in {self.folder}; copy the folder `shifts` too")
+
+def _as_tested(images):
+    "Rows of a shifted set, with the paths of the held-out pictures that they were made of"
+    rows = images.kept
+    return rows.assign(path=rows.of) if "of" in rows else rows
 
 # %% ../nbs/40_run.ipynb #2b135221
 @patch(as_prop=True)

@@ -21,6 +21,7 @@ from .layouts import classes_in_words
 from .marks import marks_in_words, marks_of
 from .model import Recipe
 from .records import listed
+from .shifted import named_shifts
 from .specs import generator_of, labels_of, refuse_twice, specs_of
 from .split import copies_in_words
 from .strategies import by_strategy
@@ -262,6 +263,7 @@ def study(
     out: str = "synthnb-run", # the run folder; running in it again resumes
     seed: int = 0, # the number that decides everything
     keep_models: bool = False, # keep each trial's network in the run folder, to ask it about other pictures
+    shifts: str | list[str] = None, # measure under shifts too: noise, blur, sketch, …, all, or folders of pictures
     options: dict = None, # parameters of the generator
     recipe: dict = None # more of `Recipe`: optimizer, schedule, crop, mixup, …
 ) -> Experiment: # ready to run
@@ -282,6 +284,6 @@ def study(
     experiment = Experiment(real, held, chosen, look["per_class"], look["replicates"], **length, recipe=how, out=out,
         seed=seed, name=name, validation=validation, reference=reference, declared=counted, margin=margin,
         metric=metrics, repeats=repeats, near=near, trainers=named_trainers(trainers), study=given,
-        keep_models=keep_models)
+        keep_models=keep_models, shifts=named_shifts(shifts) if shifts else None)
     experiment.taken_for = taken_for
     return experiment

@@ -75,7 +75,10 @@ def goals_of(
     def record(budget): return experiment.layout.record(arm.name, replicate, per_class, budget, trainer.name)
     def network(budget): return experiment.layout.network(arm.name, replicate, per_class, budget, trainer.name)
     kept = getattr(experiment, "keep_models", False) and (arm.model == REFERENCE or keeps_networks(trainer))
-    goals = [Goal(b, at(b), record(b), network(b) if kept else None) for b in budgets]
+    def shifts(budget):
+        names = experiment.layout.shifts_at(arm.name, budget, trainer.name)
+        return tuple(experiment.layout.shift(name) for name in names)
+    goals = [Goal(b, at(b), record(b), network(b) if kept else None, shifts(b)) for b in budgets]
     if len({goal.at for goal in goals}) == len(goals): return goals
     steps = ", ".join(str(goal.at) for goal in goals)
     raise BadSetting(f"epochs={budgets} of the {pictures} pictures of {arm.name!r} are {steps} steps; "

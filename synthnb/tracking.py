@@ -265,7 +265,7 @@ def _put_files(client, parent, run):
         if path.exists(): client.log_artifact(parent, str(path))
 
 # %% ../nbs/34_tracking.ipynb #6b190a32
-_trial_parameters = "arm", "trainer", "replicate", "per_class", "budget", "seed"
+_trial_parameters = "arm", "trainer", "on", "replicate", "per_class", "budget", "seed"
 
 def _asked_of_trial(row):
     "What a trial was asked, as MLflow shows it; all of it but the seed makes its name"

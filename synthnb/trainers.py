@@ -290,6 +290,7 @@ class KerasPredictor:
 
     def look(self, images: ImageSet) -> tuple: # float32 [n, classes], and [n, features] or None
         "Give probabilities, and what the last hidden layer makes of the pictures"
+        if hasattr(images, "batches"): return predict(self.network, images.batches(self.size)) # a `ShiftedSet`
         if id(images) not in self.decoded:
             self.decoded[id(images)] = images, images.tfdata(self.size, 32, labels=self.labels)
         return predict(self.network, self.decoded[id(images)][1])

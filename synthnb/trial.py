@@ -8,7 +8,7 @@ __all__ = ['Goal', 'Trial', 'check_seen', 'measured_row', 'run_trial', 'run_refe
 # %% ../nbs/32_trial.ipynb #218e032a
 import io, time, warnings
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +21,7 @@ from .learning import LEARNT, one_answer
 from .model import Recipe
 from .records import write_record
 from .saved import save_network
+from .shifted import ShiftedSet
 from .tracking import StepLog
 from .trainers import Keras, Sklearn, Ticks, TrainingSet, answers, train_through
 
@@ -32,6 +33,7 @@ class Goal:
     at: float     # the same in steps, or in seconds where the training is measured in seconds
     path: Path    # the record to write
     network: Path = field(default=None, repr=False) # where to keep the network, as of `save_network`; None: nowhere
+    shifts: tuple = field(default=(), repr=False) # folders of the shifted sets on which it is measured too
 
 # %% ../nbs/32_trial.ipynb #4ebc0ab1
 @dataclass(frozen=True)
@@ -112,6 +114,11 @@ def measured_row(
         best_step=result.get("best_step"), begun=sound and result.get("begun", True), one_answer=answer, **learnt)
 
 # %% ../nbs/32_trial.ipynb #efbc210f
+@lru_cache(64)
+def _set_in(folder): # once in a worker
+    "The shifted set in a folder"
+    return ShiftedSet.open(folder)
+
 class _Measuring:
     "Asks a predictor about all held-out pictures when its training reaches a goal"
     def __init__(self, trial, test, train, ticks, curve):
@@ -119,24 +126,37 @@ class _Measuring:
         self.goals = {goal.at: goal for goal in trial.goals}
         self.truth = test.numbers(trial.labels)
 
-    def asked(self, predictor) -> tuple: # probabilities, and features or None
-        "What the predictor says of the held-out pictures"
+    def asked(self, predictor, images) -> tuple: # probabilities, and features or None
+        "What the predictor says of held-out pictures"
         features, look = None, getattr(predictor, "look", None)
         def once(images):
             nonlocal features
             probabilities, features = look(images)
             return probabilities
         classes, name = len(self.trial.labels), self.trial.trainer.name
-        return answers(once if look else predictor, self.test, classes, name), features
+        return answers(once if look else predictor, images, classes, name), features
+
+    def shifted(self, goal, predictor) -> tuple: # what the row says of each shift, and probabilities by shift
+        "What the predictor says of the held-out pictures under shifts"
+        facts, found = {}, {}
+        for folder in goal.shifts:
+            images = _set_in(folder)
+            p = found[folder.name] = self.asked(predictor, images)[0]
+            said, truth = p.argmax(1), images.numbers(self.trial.labels)
+            right, same = float((said == truth).mean()), one_answer(said, truth)[0]
+            facts[folder.name] = dict(test_accuracy=right, test_n=len(truth), one_answer=same)
+        return facts, found
 
     def __call__(self, at, predictor):
         goal, trial, paused = self.goals[at], self.trial, time.perf_counter()
         result = getattr(predictor, "facts", None) or self.ticks.facts(self.train)
         if trial.recipe.share and not trial.recipe.as_published: check_seen(trial, result)
-        probabilities, features = self.asked(predictor)
+        probabilities, features = self.asked(predictor, self.test)
         row = measured_row(trial.row(goal.budget), result, probabilities, self.truth)
+        facts, shifted = self.shifted(goal, predictor)
+        if facts: row["shifts"] = facts
         if goal.network: save_network(predictor, goal.network) # before the record, which says that the trial is done
-        write_record(goal.path, row, probabilities, features)
+        write_record(goal.path, row, probabilities, features, shifted)
         if self.curve: self.curve.measured(row["steps"], dict(test_accuracy=row["test_accuracy"]))
         self.ticks.began += time.perf_counter() - paused
 
@@ -166,7 +186,8 @@ def run_trial(
 
 # %% ../nbs/32_trial.ipynb #58fd1601
 def _encoded_once(path, images):
-    "Read the pictures' ImageNet features from a file that the first to ask writes"
+    "Read the pictures' ImageNet features from a file that the first to ask writes; a shifted set has its own"
+    if isinstance(images, ShiftedSet): path = images.root/path.name
     with warnings.catch_warnings():
         warnings.simplefilter("ignore") # that another process is making it; each waits for the first
         with locked(path):

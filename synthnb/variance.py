@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from .compare import REFERENCE, accuracies, at
-from .comparison import last_settings
+from .comparison import last_settings, of_test
 from .drawing import INK, LINES, PURPLE, SMALL, figure
 from .draws import WIDEST, nested
 from .files import BadSetting, NotFound, joined
@@ -134,7 +134,7 @@ def _table_of(arm, differences, by_picture, parts, overlap, pool):
 def _found_in(run, predictions, baseline, shared):
     "Trials, predictions, baseline and what draws have in common: of a run, or as given"
     if isinstance(run, pd.DataFrame): return run, predictions, baseline or "original", shared
-    return run.trials, run.known_predictions, baseline or run.baseline, run.overlap(baseline)
+    return of_test(run.trials), of_test(run.known_predictions), baseline or run.baseline, run.overlap(baseline)
 
 def _rights_at(predictions, setting):
     "What each trial of a setting was right about, by group of pictures; None where it is not known"

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from fastcore.basics import patch
 
-from .comparison import SETTING, Comparison, as_comparison, at, in_words, last_settings
+from .comparison import SETTING, TEST, Comparison, as_comparison, at, in_words, last_settings
 from .files import joined, plural
 from .stats import too_few
 
@@ -333,6 +333,7 @@ def readable(
     said, one = [_said_of(row, facts) for row in c.to_dict("records")], _said_of({}, facts)
     value, change = _headed(one), "difference, points" if one.unit else "difference"
     if "metric" in c: table, value, change = dict(metric=list(map(_headed, said))), "value", "difference"
+    if "on" in c: table["measured on"] = c.on.replace(TEST, "held-out pictures")
     if "trainer" in c: table["trainer"] = c.trainer
     for k, head, lacking in (("per_class", "real pictures of each class", "all"), ("budget", facts.unit, "")):
         if k in c: table[head] = [lacking if np.isnan(v) else f"{v:,.10g}" for v in c[k]]

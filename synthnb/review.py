@@ -177,7 +177,8 @@ def rejected(
     left = images.items[~images.items.kept]
     hand, rule = (left.reason.str.startswith(start) for start in ("rejected by hand", "curate: "))
     by = np.select([hand, rule], ["hand", "curate"], "other")
-    return left.groupby([pd.Series(by, left.index, name="by"), left.reason.map(reason_kind), "origin"]).size().unstack(fill_value=0)
+    by, why = pd.Series(by, left.index, name="by"), left.reason.map(reason_kind)
+    return left.groupby([by, why, "origin"]).size().unstack(fill_value=0)
 
 # %% ../nbs/19c_review.ipynb #59dbffde
 def decided(

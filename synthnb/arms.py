@@ -29,6 +29,7 @@ class Arm:
     strong: bool = False # strong classic augmentation, see `Recipe`
     model: str = "cnn"   # `cnn`: the study's network; `imagenet`: logistic regression on ImageNet features
     curate: dict = None  # sort out made pictures first, with these parameters of `curate`; None: train on all
+    rotate: float = None # rotate every picture by up to so many degrees, see `Recipe`; None: as the recipe says
 
 # %% ../nbs/35_arms.ipynb #1ca9f60e
 def _more_of(labels, n): # labels of what `n` makes of these

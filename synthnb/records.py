@@ -146,12 +146,15 @@ UNREPEATABLE = ["seconds"] # these differ when the same training is done again
 def write_record(
     path: Path,
     row: dict, # what the table of trials says of it
-    probabilities: np.ndarray, # float32 [test_n, classes]
-    features: np.ndarray = None # float32 [test_n, 128]
+    probabilities: np.ndarray = None, # float32 [test_n, classes]
+    features: np.ndarray = None, # float32 [test_n, 128]
+    scores: pd.DataFrame = None # of masks, in place of probabilities: one row a picture, see `segment.mask_scores`
 ):
     "Write the record of one trial"
-    buffer, own = io.BytesIO(), {} if features is None else dict(features=features)
-    np.savez_compressed(buffer, row=json.dumps(row), probabilities=probabilities, **own)
+    buffer, own = io.BytesIO(), dict(probabilities=probabilities, features=features)
+    if scores is not None: own |= dict(scores=scores.to_numpy(np.float32), scored=np.array(list(scores)))
+    own = {name: values for name, values in own.items() if values is not None}
+    np.savez_compressed(buffer, row=json.dumps(row), **own)
     write_atomic(path, buffer.getvalue())
 
 # %% ../nbs/47_records.ipynb #a6a549ca
@@ -176,6 +179,12 @@ class Record:
 
     @property
     def features(self) -> np.ndarray: return self._part("features")
+
+    @property
+    def scores(self) -> pd.DataFrame: # None where labels were predicted
+        "What the masks are worth, one row a picture"
+        values = self._part("scores")
+        return None if values is None else pd.DataFrame(values.astype(float), columns=self._part("scored"))
 
 # %% ../nbs/47_records.ipynb #404b36eb
 def arm_pictures(

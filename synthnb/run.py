@@ -150,20 +150,21 @@ def trials(self: Run) -> pd.DataFrame:
 @patch
 def _answers(self: Run, record, test): # one row a held-out picture
     "What one network said of every held-out picture"
-    row, p = record.row, record.probabilities
+    row, p, scores = record.row, record.probabilities, record.scores
     named = {name: row[name] for name in ("arm", "trainer") if name in row}
     about = named | dict(replicate=row["replicate"], per_class=float(row["per_class"] or np.nan), budget=row["budget"])
-    predicted = np.array(self.labels)[p.argmax(1)]
-    belief = {f"p_{label}": p[:, i] for i, label in enumerate(self.labels)}
+    about |= dict(path=test.path.to_numpy(), label=test.label.to_numpy())
     groups = related(test)
     group = {} if groups is None else dict(group=groups)
-    return pd.DataFrame(about | dict(path=test.path.to_numpy(), label=test.label.to_numpy(),
-        predicted=predicted) | group | belief)
+    if scores is not None: return pd.DataFrame(about | group | {name: scores[name].to_numpy() for name in scores})
+    belief = {f"p_{label}": p[:, i] for i, label in enumerate(self.labels)}
+    return pd.DataFrame(about | dict(predicted=np.array(self.labels)[p.argmax(1)]) | group | belief)
 
 # %% ../nbs/40_run.ipynb #bd169561
 @patch(as_prop=True)
 def predictions(self: Run) -> pd.DataFrame:
-    "One row a trial and held-out picture: label, predicted, group of related pictures, probability of each label"
+    """One row a trial and held-out picture: label, predicted, group of related pictures, probability of each label;
+    where masks were predicted: right, dice, iou and Dice of each class"""
     table = self.folder/"predictions.parquet"
     there = self._has_records() and (self.layout.test/"manifest.parquet").exists()
     if not there and table.exists(): return pd.read_parquet(table)

@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['MaskedSet', 'with_masks', 'unet', 'mask_loss', 'dice', 'iou', 'surface_distance', 'mask_scores', 'MaskPredictor',
-           'Unet']
+           'Unet', 'trainer_named']
 
-# %% ../nbs/25_segment.ipynb #c4ac9db8
+# %% ../nbs/25_segment.ipynb #5702794f
 import numpy as np
 import pandas as pd
 from fastcore.basics import patch
@@ -17,7 +17,7 @@ from .feed import batches, held_side
 from .files import BadSetting, joined, plural, seeded
 from .masks import mask_classes, mask_problems, mask_squares
 from .recipes import Recipe, fit
-from .trainers import RecipeTrainer, TrainingSet, recipe_for
+from .trainers import RecipeTrainer, TrainingSet, make_trainer, recipe_for
 
 # %% ../nbs/25_segment.ipynb #e49c5bb4
 class MaskedSet(ImageSet):
@@ -227,3 +227,15 @@ def fit_at(self: Unet, train, labels, budgets, seed, reached, validation=None, t
         reached(budget, predictor)
     kept_out = validation if validation is None else MaskedSet(validation)
     fit(model, pictures, recipe, seed, names, tick, budgets, at, kept_out)
+
+# %% ../nbs/25_segment.ipynb #7e43090d
+def trainer_named(
+    name: str, # unet, or a name that `make_trainer` knows
+    **parameters # recipe, budgets; others are of the network
+): # a trainer
+    "Make a trainer of labels or masks by its name; raises as `make_trainer` does"
+    if name != "unet": return make_trainer(name, **parameters)
+    unknown = [key for key in parameters if key not in ("recipe", "budgets", "width", "depth", "learning_rate")]
+    if unknown: raise BadSetting(f"the trainer unet has no parameter {unknown[0]!r}; it has recipe, budgets, width, "
+                                 "depth and learning_rate")
+    return Unet(**parameters)

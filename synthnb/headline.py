@@ -189,7 +189,7 @@ def facts_of(
     unsaid = ["It says nothing of other classes, networks, lengths of training, or makers of pictures than these.",
               *_rare_failures(run)]
     measured = {REFERENCE, "frozen"} & {*trials.arm, *trials.get("trainer", ())}
-    if not measured and not elsewhere: unsaid.append(_try_features)
+    if not (measured or elsewhere or "dice" in trials): unsaid.append(_try_features)
     return {"Asked": question_of(run, comparison), "How sure": [text for text in sure if text],
             "Holds for": f"{comparison.scope()}.", "Does not say": unsaid}
 

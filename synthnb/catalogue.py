@@ -53,7 +53,8 @@ CATALOGUE = dict( # files: (address, bytes, sha256)
     imagenette_320=dict(_imagenette, files=[
         (_fastai + "imagenette2-320.tgz", 341663724,
          "569b4497c98db6dd29f335d1f109cf315fe127053cedf69010d047f0188e158c")]))
-CATALOGUE["pets-trimaps"] = CATALOGUE["oxford_iiit_pet"] | dict(pictures=2395, classes=2, source="SYNTHNB_DATA, or TFDS")
+CATALOGUE["pets-trimaps"] = dict(
+    CATALOGUE["oxford_iiit_pet"], pictures=2395, classes=2, source="SYNTHNB_DATA, or Oxford by TFDS")
 
 # %% ../nbs/04_catalogue.ipynb #cd02695f
 def _home_of(name):

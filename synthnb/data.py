@@ -48,8 +48,8 @@ class ImageSet:
     ):
         items = items.assign(**{c: v for c, v in COLUMNS.items() if c not in items})
         there = place(root)
-        known = {c: items[c].fillna("") for c in MASK_COLUMNS if c in items} # where a set without masks was added
-        self.items, self.root = items.assign(**known).reset_index(drop=True), there.absolute() if is_local(there) else there
+        items = items.assign(**{c: items[c].fillna("") for c in MASK_COLUMNS if c in items})
+        self.items, self.root = items.reset_index(drop=True), there.absolute() if is_local(there) else there
 
     @property
     def kept(self) -> pd.DataFrame:

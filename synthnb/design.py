@@ -374,7 +374,8 @@ _named_by_itself = "batch", "size", "shear", "zoom", "flip", "patience", "as_pub
 def config(self: Design, real: ImageSet, test: ImageSet) -> dict: # JSON-able
     "Describe the design and its pictures as the run's configuration"
     recipe, metric = self.recipe, {} if self.metric is None else dict(metric=self.metric) # only what was asked
-    given = [{k: v for k, v in vars(arm).items() if k not in ("curate", "rotate") or v is not None} for arm in self.arms]
+    asked_only = "curate", "rotate"
+    given = [{k: v for k, v in vars(arm).items() if k not in asked_only or v is not None} for arm in self.arms]
     arms = [arm | dict(makers=[described(*pair) for pair in arm["makers"]]) for arm in given]
     budgets = dict(steps=None, epochs=None, seconds=None) | {self.unit: _one_or_several(self.budgets)}
     pictures = dict(labels=real.labels, real=real.digest, real_n=len(real), test=test.digest, test_n=len(test))

@@ -16,7 +16,7 @@ from .files import NotFound, joined
 from .metrics import by_trial
 from .stats import paired
 
-# %% ../nbs/43d_interaction.ipynb #5d732953
+# %% ../nbs/43d_interaction.ipynb #f03d7cd3
 def _cross(table, names, replicates=None):
     "Difference of differences, from rows by (arm, replicate) or columns by arm"
     baseline, first, second, both = names
@@ -27,8 +27,8 @@ def _cross(table, names, replicates=None):
 def _crossed_at(trials, predictions, setting, names, metric):
     "Differences of differences of one setting: replicates, values, and values by picture or None"
     trials = at(trials, setting)
-    if predictions is None: values, pictures = trials.pivot(index="replicate", columns="arm", values="test_accuracy"), None
-    else: values, pictures = by_trial(at(predictions, setting), metric)
+    values, pictures = trials.pivot(index="replicate", columns="arm", values="test_accuracy"), None
+    if predictions is not None: values, pictures = by_trial(at(predictions, setting), metric)
     lacking = [name for name in names if name not in values]
     if lacking: raise NotFound(f"there is no arm {lacking[0]!r}, only {joined(values)}; name the four arms")
     known = values[list(names)].dropna()

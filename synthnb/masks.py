@@ -211,13 +211,13 @@ def put_masks(
     put = [put_mask(root/mask, path, folder) if mask and path else "" for mask, path in zip(items["mask"], items.path)]
     return items.assign(mask=put)
 
-# %% ../nbs/06a_masks.ipynb #109a9a83
+# %% ../nbs/06a_masks.ipynb #a54e824d
 def write_mask(
     image: Image.Image, # a made picture; a mask is in `info["mask"]`, one grey value a pixel
     path: str, # where the picture goes, relative to `folder`
     folder: Path # of a set
 ):
-    "Write the mask that comes with a made picture, if one does; before the picture, whose file says that both are there"
+    "Write the mask that comes with a made picture, if one does; before the picture, whose file tells of both"
     if "mask" not in image.info: return
     buffer = io.BytesIO()
     image.info["mask"].save(buffer, "PNG")

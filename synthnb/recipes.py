@@ -181,7 +181,7 @@ class _Shown:
         self.shares, self.own = deque(maxlen=LOOK), deque(maxlen=LOOK)
 
     def add(self, rows, y, logs):
-        "Take up a batch: its rows, its labels (class numbers, also of pixels, or shares [n, classes]), what its step told"
+        "Take up a batch: rows, labels (class numbers, also of pixels, or shares [n, classes]), and what its step told"
         numbered = y.dtype.kind in "iu"
         self.own.append(0. if numbered else entropy(y))
         self.losses.append(logs.get("cross_entropy", logs["loss"]) - self.own[-1])

@@ -19,7 +19,7 @@ from .masks import mask_classes, mask_problems, mask_squares
 from .recipes import Recipe, fit
 from .trainers import RecipeTrainer, TrainingSet, make_trainer, recipe_for
 
-# %% ../nbs/25_segment.ipynb #e49c5bb4
+# %% ../nbs/25_segment.ipynb #7a863917
 class MaskedSet(ImageSet):
     "Pictures with masks: batches have the class number of each pixel as labels"
     def __init__(self,
@@ -31,7 +31,7 @@ class MaskedSet(ImageSet):
 @patch
 def tfdata(self: MaskedSet, size: int, batch: int = 32, seed: int = 0, steps: int = None, share: float = None,
     shear: float = 0., zoom: float = 0., flip: bool = False, labels: list = None, rows: bool = False, order = None,
-    memory: int = 2**31, crop: tuple = None, rotate: float = 0.): # of float32 [batch, size, size, 3], uint8 [batch, size, size]
+    memory: int = 2**31, crop: tuple = None, rotate: float = 0.): # tf.data.Dataset, labels uint8 [batch, size, size]
     "Make batches as `ImageSet.tfdata` does, with masks; `labels` are those of the masks already"
     kept = self.kept
     paths, masks = [self.root/path for path in kept.path], mask_squares(kept, self.root, held_side(size, crop))
@@ -51,8 +51,8 @@ def with_masks(
     items.loc[off, "kept"], items.loc[off, "reason"] = False, items.path[off].map(found)
     return ImageSet(items, images.root)
 
-# %% ../nbs/25_segment.ipynb #eaa3de1c
-def _twice(x, filters):
+# %% ../nbs/25_segment.ipynb #0b6cd32b
+def _two_convolutions(x, filters):
     "Two convolutions, each balanced over the batch"
     from keras import layers as L
     for _ in range(2):
@@ -65,13 +65,13 @@ def _unet_maps(x, width, depth):
     from keras import layers as L
     across = []
     for level in range(depth - 1):
-        x = _twice(x, width * 2**level)
+        x = _two_convolutions(x, width * 2**level)
         across.append(x)
         x = L.MaxPooling2D(2)(x)
-    x = _twice(x, width * 2**(depth - 1))
+    x = _two_convolutions(x, width * 2**(depth - 1))
     for level in reversed(range(depth - 1)):
         x = L.Conv2D(width * 2**level, 2, padding="same")(L.UpSampling2D(2)(x))
-        x = _twice(L.Concatenate()([across[level], x]), width * 2**level)
+        x = _two_convolutions(L.Concatenate()([across[level], x]), width * 2**level)
     return x
 
 def unet(
@@ -89,7 +89,8 @@ def unet(
                                                f"{2**(depth - 1)}, or fewer levels")
     with layer_seeds(seed):
         pictures = keras.Input((size, size, 3))
-        answer = keras.layers.Conv2D(classes, 1, activation="softmax", name="output")(_unet_maps(pictures, width, depth))
+        maps = _unet_maps(pictures, width, depth)
+        answer = keras.layers.Conv2D(classes, 1, activation="softmax", name="output")(maps)
         model = keras.Model(pictures, answer, name="unet")
     model.compile(keras.optimizers.Adam(learning_rate), mask_loss, metrics=["accuracy"])
     return model
@@ -106,13 +107,13 @@ def mask_loss(
     both, either = tf.reduce_sum(y * p, 0), tf.reduce_sum(y + p, 0)
     return tf.reduce_mean(-tf.reduce_sum(y * tf.math.log(p), 1)) + 1 - tf.reduce_mean((2 * both + 1) / (either + 1))
 
-# %% ../nbs/25_segment.ipynb #9fefbf41
-def _areas(truth, said, classes):
+# %% ../nbs/25_segment.ipynb #8ce3a151
+def _pixels_in(truth, said, classes):
     "Pixels in both, in the truth, and in the answer: each int [n, classes]"
     truth, said = (np.asarray(a).reshape(len(a), -1) for a in (truth, said))
     number = np.arange(len(truth))[:, None] * classes
-    def count(*numbers): return np.bincount(np.concatenate(numbers, None), minlength=len(truth) * classes).reshape(-1, classes)
-    return count((number + truth)[truth == said]), count((number + truth).ravel()), count((number + said).ravel())
+    def count(numbers): return np.bincount(numbers.ravel(), minlength=len(truth) * classes).reshape(-1, classes)
+    return count((number + truth)[truth == said]), count(number + truth), count(number + said)
 
 def dice(
     truth: np.ndarray, # int [n, height, width]: class numbers
@@ -120,14 +121,14 @@ def dice(
     classes: int # number of classes
 ) -> np.ndarray: # float [n, classes], 0..1
     "Measure how masks overlap, for each picture and class"
-    both, one, other = _areas(truth, said, classes)
+    both, one, other = _pixels_in(truth, said, classes)
     return np.where(one + other, 2 * both / np.maximum(one + other, 1), 1.)
 
 def iou(
     truth: np.ndarray, said: np.ndarray, classes: int # as for `dice`
 ) -> np.ndarray: # float [n, classes], 0..1
     "Measure intersection over union, for each picture and class"
-    both, one, other = _areas(truth, said, classes)
+    both, one, other = _pixels_in(truth, said, classes)
     return np.where(one + other, both / np.maximum(one + other - both, 1), 1.)
 
 # %% ../nbs/25_segment.ipynb #8d415c62

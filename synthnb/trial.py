@@ -149,7 +149,8 @@ class _Measuring:
             scores = predictor.scores(self.test)
             return scored_row(row, result, scores), dict(scores=scores)
         probabilities, features = self.asked(predictor)
-        return measured_row(row, result, probabilities, self.truth), dict(probabilities=probabilities, features=features)
+        row = measured_row(row, result, probabilities, self.truth)
+        return row, dict(probabilities=probabilities, features=features)
 
     def __call__(self, at, predictor):
         goal, trial, paused = self.goals[at], self.trial, time.perf_counter()

@@ -16,7 +16,7 @@ from .files import NotFound, joined
 from .metrics import by_trial
 from .stats import paired
 
-# %% ../nbs/43d_interaction.ipynb #f03d7cd3
+# %% ../nbs/43d_interaction.ipynb #612481d0
 def _cross(table, names, replicates=None):
     "Difference of differences, from rows by (arm, replicate) or columns by arm"
     baseline, first, second, both = names
@@ -40,6 +40,7 @@ def _crossed_at(trials, predictions, setting, names, metric):
     gains = {name: means[name] - means[names[0]] for name in names[1:]}
     return known.index.tolist(), d, pictures, gains
 
+# %% ../nbs/43d_interaction.ipynb #6e6db777
 def interaction(
     run, # a `Run`, or a table of trials
     first: str = "rotated", second: str = "generated", both: str = "rotated-generated", # arms

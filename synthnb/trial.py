@@ -112,7 +112,7 @@ def measured_row(
         train_accuracy=result["train_accuracy"], steps=result["steps"], **seen, seconds=round(result["seconds"], 1),
         best_step=result.get("best_step"), begun=sound and result.get("begun", True), one_answer=answer, **learnt)
 
-# %% ../nbs/32_trial.ipynb #efbc210f
+# %% ../nbs/32_trial.ipynb #dd1ab7c0
 def scored_row(
     row: dict, # from `Trial.row`
     result: dict, # as for `measured_row`
@@ -126,6 +126,7 @@ def scored_row(
         **{f"seen_{origin}": count for origin, count in counted.items()}, seconds=round(result["seconds"], 1),
         best_step=result.get("best_step"), **learnt)
 
+# %% ../nbs/32_trial.ipynb #efbc210f
 class _Measuring:
     "Asks a predictor about all held-out pictures when its training reaches a goal"
     def __init__(self, trial, test, train, ticks, curve):

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from .comparison import SETTING, at, settings
-from .groups import by_group
+from .groups import by_group, right_of
 from .stats import interval, paired
 
 # %% ../nbs/42d_budgets.ipynb #5bac3517
@@ -86,7 +86,7 @@ def _weights(budgets):
 def _by_picture(predictions, arm, baseline, replicates, weights):
     "Differences to the baseline by replicate and group of pictures, weighted over budgets; None where unknown"
     if predictions is None or "path" not in predictions: return None
-    right = predictions.assign(right=(predictions.label == predictions.predicted).astype(float))
+    right = predictions.assign(right=right_of(predictions))
     right = right[right.arm.isin([arm, baseline]) & right.replicate.isin(replicates)]
     right = right.assign(right=right.right * right.budget.map(weights) * np.where(right.arm == arm, 1, -1))
     table = right.pivot_table(index="replicate", columns="path", values="right", aggfunc="sum")

@@ -14,7 +14,7 @@ import pandas as pd
 
 from .archives import BadArchive, note_source, pictures_below, unpack, whole_folder
 from .download import BadDownload, download, file_name, file_sha256, public_address
-from .files import BadSetting, NotFound, cache, is_local, joined
+from .files import BadSetting, NotFound, cache, is_local, joined, link
 from .layouts import PARTS
 from .shards import shards_in, unpack_shards
 
@@ -53,11 +53,15 @@ CATALOGUE = dict( # files: (address, bytes, sha256)
     imagenette_320=dict(_imagenette, files=[
         (_fastai + "imagenette2-320.tgz", 341663724,
          "569b4497c98db6dd29f335d1f109cf315fe127053cedf69010d047f0188e158c")]))
+CATALOGUE["pets-trimaps"] = dict(
+    CATALOGUE["oxford_iiit_pet"], pictures=2395, classes=2, source="SYNTHNB_DATA, or Oxford by TFDS")
 
 # %% ../nbs/04_catalogue.ipynb #cd02695f
 def _home_of(name):
     "Say where the folder of a named data set is, or will be"
-    if name == "pets": return Path(os.environ.get("SYNTHNB_DATA") or ".")/"pets"
+    pets = Path(os.environ.get("SYNTHNB_DATA") or ".")/"pets"
+    if name == "pets": return pets
+    if name == "pets-trimaps": return cache()/"datasets"/f"{name}-{'pets' if (pets/'trimaps').is_dir() else 'tfds'}"
     files = CATALOGUE[name].get("files")
     return cache()/"datasets"/(f"{name}-{files[0][2][:8]}" if files else name)
 
@@ -147,6 +151,7 @@ def _prepare_tfds(builder):
         raise BadDownload(f"TensorFlow Datasets could not prepare {builder.name!r} {reason}") from e
 
 # %% ../nbs/04_catalogue.ipynb #c24b512b
+_trimap_classes = "1 pet\n2 background\n3 border\n"
 _suffixes = {b"\xff\xd8": ".jpg", b"\x89P": ".png", b"GI": ".gif", b"BM": ".bmp", b"RI": ".webp"} # by the first bytes
 
 def _class_folders(names):
@@ -198,6 +203,40 @@ def _from_tfds(spec, files, about, folder):
     note_source(folder, **about, tfds=info.full_name, homepage=info.homepage, files=sum(n for n, _ in counts.values()),
                 left_out=sum(u for _, u in counts.values()) + passed_over, renamed=renamed)
 
+# %% ../nbs/04_catalogue.ipynb #49644975
+def _write_trimaps(folder):
+    "Link the photos of `pets` that have a trimap as `images`, and the trimaps as `masks`"
+    pets = _home_of("pets")
+    photos = sorted(pets.glob("*/*/*.jpg"))
+    found = [photo for photo in photos if (pets/"trimaps"/f"{photo.stem}.png").is_file()]
+    for photo in found:
+        path = photo.relative_to(pets)
+        link(photo, folder/"images"/path)
+        link(pets/"trimaps"/f"{photo.stem}.png", folder/"masks"/path.with_suffix(".png"))
+    (folder/"classes.txt").write_text(_trimap_classes)
+    note_source(folder, name="pets-trimaps", files=len(found), left_out=len(photos) - len(found))
+
+def _write_masked(rows, part, folder):
+    "Write one split of TFDS' oxford_iiit_pet, whose pictures and masks are not decoded"
+    for row in rows:
+        place = f"{part}/{('cats', 'dogs')[row['species']]}/{Path(row['file_name'].decode()).stem}"
+        for kind, content in dict(images=row["image"], masks=row["segmentation_mask"]).items():
+            file = folder/kind/f"{place}{_suffixes.get(content[:2], '')}"
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_bytes(content)
+
+def _trimaps_from_tfds(folder):
+    "Write oxford_iiit_pet with its masks, as TFDS has it"
+    builder = _builder("oxford_iiit_pet")
+    import tensorflow_datasets as tfds
+    for url, size, sha256 in [] if builder.is_prepared() else CATALOGUE["pets-trimaps"]["files"]:
+        download(url, cache()/"downloads"/file_name(url), sha256, size)
+    if not builder.is_prepared(): _prepare_tfds(builder)
+    raw = dict.fromkeys(("image", "segmentation_mask"), tfds.decode.SkipDecoding())
+    for part in ("train", "test"): _write_masked(tfds.as_numpy(builder.as_dataset(part, decoders=raw)), part, folder)
+    (folder/"classes.txt").write_text(_trimap_classes)
+    note_source(folder, name="pets-trimaps", tfds=builder.info.full_name, licence="CC BY-SA 4.0")
+
 # %% ../nbs/04_catalogue.ipynb #1b273414
 def _named(name, sha256, limits):
     "The folder of a set of the catalogue"
@@ -208,6 +247,8 @@ def _named(name, sha256, limits):
         raise NotFound("the data set 'pets' is not here; set SYNTHNB_DATA to the folder that holds its folder "
                        "pets/{train,test}/{cats,dogs}")
     if name == "digits": return whole_folder(home, _write_digits)
+    if name == "pets-trimaps":
+        return whole_folder(home, _write_trimaps if home.name.endswith("pets") else _trimaps_from_tfds)
     if "tfds" in about:
         return pictures_below(whole_folder(home, partial(_from_tfds, about["tfds"], about["files"], notes)))
     url, size, pin = about["files"][0]

@@ -19,7 +19,7 @@ from .wording import overview, points, reach, readable, verdicts, worded
 from .corrections import corrected
 from .draws import facts_of, levels_of, over_draws
 from .files import BadSetting, NotFound, joined
-from .groups import check_same_pictures, rights
+from .groups import check_same_pictures, right_of, rights
 from .metrics import METRICS, as_metrics, in_own_units, measured, metric_facts
 from .planning import foreseen
 from .stats import check_margin, equivalence, holm, interval, paired, verdict
@@ -67,7 +67,7 @@ def check_predictions(
 ):
     "Raise `BadSetting` where predictions are not of the same pictures, or a trial's accuracy is not what they say"
     if "path" in predictions: check_same_pictures(predictions)
-    right = (predictions.label == predictions.predicted).groupby([predictions.arm, predictions.replicate])
+    right = right_of(predictions).groupby([predictions.arm, predictions.replicate])
     both = trials.set_index(["arm", "replicate"]).join(right.agg(["mean", "size"]))
     off = both[(both.test_accuracy - both["mean"]).abs() > .5 / both["size"]]
     for (arm, replicate), first in off.head(1).iterrows():

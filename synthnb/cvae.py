@@ -134,16 +134,24 @@ def one_hot(self: Learnt, label: str) -> np.ndarray: # float32 [1, classes]
 
 # %% ../nbs/12_cvae.ipynb #b9a0b4b1
 @patch
+def decoded(self: Learnt,
+    z: np.ndarray, # [n, latent]
+    y: np.ndarray # one-hot label, float32 [1, classes]
+) -> np.ndarray: # float32 [n, side, side, channels], 0..1
+    "Make arrays from z"
+    pad = -len(z) % 4
+    z, y = np.pad(z, ((0, pad), (0, 0))).astype(np.float32), np.repeat(y, 4, 0)
+    return np.concatenate([self.nets[1](z[i:i + 4], y).numpy() for i in range(0, len(z), 4)])[:len(z) - pad]
+
+@patch
 def decode(self: Learnt,
     z: np.ndarray, # [n, latent]
     y: np.ndarray, # one-hot label, float32 [1, classes]
     size: tuple # width and height, pixels
 ) -> list: # n PIL images
     "Make pictures from z"
-    pad = -len(z) % 4
-    z, y = np.pad(z, ((0, pad), (0, 0))).astype(np.float32), np.repeat(y, 4, 0)
-    x = np.concatenate([self.nets[1](z[i:i + 4], y).numpy() for i in range(0, len(z), 4)])[:len(z) - pad]
-    x = np.repeat(np.uint8(np.round(x * 255)), 3 // self.channels, -1)
+    x = np.round(self.decoded(z, y)[..., :self.channels] * 255)
+    x = np.repeat(np.uint8(x), 3 // self.channels, -1)
     return [Image.fromarray(p).resize(size, Image.BICUBIC) for p in x]
 
 # %% ../nbs/12_cvae.ipynb #0bbace44

@@ -26,6 +26,7 @@ from .files import (
     MAX_PIXELS, MIN_SIDE, BadImage, BadSetting, LeakError, NotFound, SynthnbError, cores, is_local, joined, link, place,
     plural, read_image, seeded, write_atomic)
 from .health import left_out, noted
+from .masks import MASK_COLUMNS, mask_problems, masked_homes, put_masks, scan_masked
 from .naming import put_pictures
 from .scan import changed_since, fingerprints_of, scan_folder, scan_table
 from .split import IF_ALIKE, copies_in_words, drawn, held_out
@@ -47,6 +48,7 @@ class ImageSet:
     ):
         items = items.assign(**{c: v for c, v in COLUMNS.items() if c not in items})
         there = place(root)
+        items = items.assign(**{c: items[c].fillna("") for c in MASK_COLUMNS if c in items})
         self.items, self.root = items.reset_index(drop=True), there.absolute() if is_local(there) else there
 
     @property
@@ -62,7 +64,8 @@ class ImageSet:
     @property
     def digest(self) -> str:
         "16 hex digits that change when a picture or its label does"
-        rows = sorted(self.kept.sha256 + self.kept.label)
+        rows = self.kept.sha256 + self.kept.label
+        rows = sorted(rows + self.kept.mask_sha256 if "mask" in self.items else rows)
         return hashlib.sha256("\n".join(rows).encode()).hexdigest()[:16]
 
     def __len__(self): return int(self.items.kept.sum())
@@ -92,7 +95,7 @@ def _as_set(cls, rows, root):
     known = dict(source=rows.sha256.str[:16], group="", origin="real", maker="")
     known |= {column: rows[column] for column in known if column in rows}
     if not set(rows.get("origin", ())) <= set(ORIGINS): known["origin"] = "real" # a column of that name, of the user's
-    columns = [*COLUMNS, *(["note"] if "note" in rows else [])]
+    columns = [*COLUMNS, *(c for c in (*MASK_COLUMNS, "note") if c in rows)]
     images = cls(rows.assign(**known)[columns], root)
     images.taken_for = rows.attrs["taken_for"]
     return images
@@ -120,7 +123,9 @@ def from_folder(cls: ImageSet,
 ) -> ImageSet: # rows sorted by path
     """Scan a folder of pictures, and warn of what cannot be used. Raises `NotFound` where there are no pictures, and
     `BadSetting` where it is not clear which folders are the classes"""
-    return _as_set(cls, scan_folder(root, strict, links, max_pixels, min_side, label, depth, labels), root)
+    how = dict(strict=strict, links=links, max_pixels=max_pixels, min_side=min_side, depth=depth, labels=labels)
+    if label is None and masked_homes(root): return _as_set(cls, scan_masked(root, **how), root)
+    return _as_set(cls, scan_folder(root, label=label, **how), root)
 
 # %% ../nbs/00_data.ipynb #7a7d8ac8
 @patch
@@ -198,7 +203,7 @@ def save(self: ImageSet, folder: Path # or an address; in the set's own root, on
 ) -> ImageSet: # the same pictures, in their new place
     "Put the pictures and `manifest.parquet` into a folder"
     folder, items = place(folder), self.items.copy()
-    if not _same_place(folder, self.root): items = put_pictures(items, self.root, folder)
+    if not _same_place(folder, self.root): items = put_masks(put_pictures(items, self.root, folder), self.root, folder)
     write_manifest(items, folder)
     return ImageSet(items, folder)
 
@@ -232,7 +237,8 @@ def export(self: ImageSet,
 # %% ../nbs/00_data.ipynb #a82e0eed
 def _under(items, prefix):
     "The same rows, with paths that start from a folder above"
-    return items.assign(path=np.where(items.path == "", "", prefix + items.path))
+    moved = {c: np.where(items[c] == "", "", prefix + items[c]) for c in ("path", "mask") if c in items}
+    return items.assign(**moved)
 
 @patch
 def __add__(self: ImageSet, other: ImageSet) -> ImageSet:
@@ -333,7 +339,7 @@ def check(self: ImageSet, against: ImageSet = None # a set that must stay unseen
     since = self.since()
     readable = self.where(~self.items.path.isin(since.path[since.problem != "wrong extension"]))
     twice = _twice(readable.grouped().kept)
-    known = [*left_out(self.items), *noted(self.items), *twice]
+    known = [*left_out(self.items), *noted(self.items), *twice, *mask_problems(readable.items, self.root)]
     found = [pd.DataFrame(known, columns=["path", "problem", "detail"]), since]
     if against is not None: found.append(shared(readable, against))
     return pd.concat(found).sort_values(["path", "problem"], ignore_index=True)
@@ -393,13 +399,14 @@ def tfdata(self: ImageSet,
     rows: bool = False, # give the number of each picture's row in use as a third element
     order = None, # an iterator of batches, each the numbers of its pictures, for as long as it lasts; None: by `plan`
     memory: int = 2**31, # bytes that the decoded pictures may take; if they need more, they go to disk
-    crop: tuple = None # see `warp`
+    crop: tuple = None, # see `warp`
+    rotate: float = 0. # degrees, see `warp`
 ): # tf.data.Dataset of float32 [batch, size, size, 3] in 0..1, int64 [batch]
     "Make batches for training or prediction, mixed from all origins"
     kept = self.kept
     paths = [self.root/path for path in kept.path]
     return batches(paths, kept.origin, self.numbers(labels), size, batch, seed, steps, share, shear, zoom, flip,
-                   rows, order, memory, crop)
+                   rows, order, memory, crop, rotate)
 
 # %% ../nbs/00_data.ipynb #57d1a81f
 def _refuse_changed(images):

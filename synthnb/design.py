@@ -19,10 +19,12 @@ from .comparison import TEST
 from .data import ImageSet, shared
 from .files import BadSetting, LeakError, NotFound, joined
 from .generate import check_generator, refuse_shown
-from .metrics import as_metrics
+from .masks import mask_classes, mask_problems
+from .metrics import as_metrics, check_kind
 from .model import Recipe
 from .shifted import check_shift
 from .split import IF_ALIKE
+from .segment import trainer_named
 from .stats import check_margin
 from .trainers import as_trainer, described_trainer, make_trainer
 
@@ -70,7 +72,9 @@ def _trainers_of(given) -> list:
     trainers = [make_trainer("cnn")] if given is None else given
     if not isinstance(trainers, (list, tuple)) or not trainers:
         raise BadSetting(f"trainers={given!r}: give a list of trainers, such as [Keras(), Sklearn()]")
-    trainers = [make_trainer(one) if isinstance(one, str) else as_trainer(one) for one in trainers]
+    trainers = [trainer_named(one) if isinstance(one, str) else as_trainer(one) for one in trainers]
+    if len({getattr(trainer, "masks", False) for trainer in trainers}) > 1:
+        raise BadSetting("some of these trainers give masks and others labels; make a run of each kind")
     names = [trainer.name for trainer in trainers]
     if len(set(names)) < len(names): raise BadSetting(f"trainers need names of their own, not {joined(names)}")
     return trainers
@@ -98,6 +102,7 @@ class Design:
     def __post_init__(self):
         check_arms(self.arms)
         self.trainers = _trainers_of(self.trainers)
+        if self.metric is None and self.masks: self.metric = ["dice"]
         self._check_numbers()
         self.repeats = _repeats_of(self.repeats, self.replicates)
         check_margin(self.margin)
@@ -113,6 +118,11 @@ class Design:
 def only_cnn(self: Design) -> bool:
     "Whether the study's network is the one trainer, trained by the experiment's recipe"
     return [described_trainer(trainer) for trainer in self.trainers] == [described_trainer(make_trainer("cnn"))]
+
+@patch(as_prop=True)
+def masks(self: Design) -> bool:
+    "Whether the trainers give masks, not labels"
+    return getattr(self.trainers[0], "masks", False)
 
 @patch
 def arms_for(self: Design, trainer) -> list: # of str
@@ -169,7 +179,7 @@ def _check_metric(self: Design):
     for one in self.metric:
         if not isinstance(one, str): raise BadSetting(f"metric={one!r}: an experiment declares a metric by its name; "
                                                       "give a function to run.compare(metric=…) afterwards")
-    as_metrics(self.metric)
+    for metric in as_metrics(self.metric): check_kind(metric, self.masks)
 
 # %% ../nbs/31_design.ipynb #5abe3784
 @patch
@@ -232,7 +242,7 @@ def _check_names(self: Design):
 def _with_reference(design):
     "Add logistic regression on ImageNet features: to the study's network an arm, to other trainers one more trainer"
     names = [one.name for one in (*design.arms, *design.trainers)]
-    if REFERENCE in names or "frozen" in names: return design
+    if REFERENCE in names or "frozen" in names or design.masks: return design
     if design.only_cnn: return replace(design, arms=[*design.arms, Arm(REFERENCE, model=REFERENCE)])
     frozen = make_trainer("frozen")
     frozen.arms = [design.baseline]
@@ -284,10 +294,20 @@ def comparisons(self: Design) -> int:
     return sum(any(one.items() <= each.items() for one in wanted) for each in every)
 
 # %% ../nbs/31_design.ipynb #343ee960
-def _check_labels(real, test):
-    "Raise `BadSetting` if these are not real pictures of the same two classes or more"
+def _check_masks(real, test):
+    "Raise `BadSetting` if a picture has no sound mask, or the masks of both sets have other classes"
+    found = [mask_classes(images.kept) for images in (real, test)]
+    if found[0] != found[1]:
+        raise BadSetting(f"the held-out masks have the classes {joined(found[1].values())}, those for training "
+                         f"{joined(found[0].values())}; make them the same")
+    for path, problem, detail in (one for images in (real, test) for one in mask_problems(images.items, images.root)):
+        raise BadSetting(f"{path}: {problem} ({detail}); check() lists all such pictures, and "
+                         "synthnb.segment.with_masks leaves them out")
+
+def _check_labels(real, test, masks=False):
+    "Raise `BadSetting` if these are not real pictures of the same two classes or more, or one, where masks are learnt"
     if not real.labels: raise BadSetting("there are no usable pictures here; see items.reason for each file's fault")
-    if len(real.labels) < 2: 
+    if len(real.labels) < 2 and not masks:
         raise BadSetting(f"only one class of pictures here, {real.labels}; "
                          "a classifier needs a folder for each of two or more")
     if test.labels != real.labels: 
@@ -343,7 +363,9 @@ def refuse_leaks(
 @patch
 def check(self: Design, real: ImageSet, test: ImageSet):
     "Raise if the design cannot be carried out with these pictures"
-    _check_labels(real, test)
+    _check_labels(real, test, self.masks)
+    if self.masks: _check_masks(real, test)
+    if self.masks and self.shifts: raise BadSetting("masks are not measured under shifts; leave shifts out")
     for name in (one.removeprefix("recall:") for one in self.metric or () if one.startswith("recall:")):
         if name not in real.labels: raise NotFound(f"metric 'recall:{name}': there is no class {name!r}, "
                                                    f"only {joined(map(repr, real.labels))}")
@@ -363,7 +385,8 @@ _named_by_itself = "batch", "size", "shear", "zoom", "flip", "patience", "as_pub
 def config(self: Design, real: ImageSet, test: ImageSet) -> dict: # JSON-able
     "Describe the design and its pictures as the run's configuration"
     recipe, metric = self.recipe, {} if self.metric is None else dict(metric=self.metric) # only what was asked
-    given = [{k: v for k, v in vars(arm).items() if k != "curate" or v is not None} for arm in self.arms]
+    asked_only = "curate", "rotate"
+    given = [{k: v for k, v in vars(arm).items() if k not in asked_only or v is not None} for arm in self.arms]
     arms = [arm | dict(makers=[described(*pair) for pair in arm["makers"]]) for arm in given]
     budgets = dict(steps=None, epochs=None, seconds=None) | {self.unit: _one_or_several(self.budgets)}
     pictures = dict(labels=real.labels, real=real.digest, real_n=len(real), test=test.digest, test_n=len(test))

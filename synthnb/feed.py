@@ -97,22 +97,25 @@ def plan(
     return np.stack([np.concatenate(step) for step in zip(*dealt)])
 
 # %% ../nbs/06_feed.ipynb #62fe0fe5
-def _affine(shear, zy, zx, flip, size):
-    "[n, 8] for TensorFlow's projective transform: Keras' `apply_affine_transform` about the middle, then the mirror"
+def _affine(shear, zy, zx, flip, size, turn=None):
+    "[n, 8] for TensorFlow's projective transform: Keras' `apply_affine_transform` about the middle, mirror, rotation"
     import tensorflow as tf
     c, s = (size - 1) / 2, shear * (np.pi / 180)
     zx = tf.where(flip, -zx, zx)
     # column' = zx·column − sin(s)·zy·row, row' = cos(s)·zy·row, both counted from the middle c
     a, b, d, e = zx, -tf.sin(s) * zy, tf.zeros_like(s), tf.cos(s) * zy
+    if turn is not None: # degrees
+        sin, cos = tf.sin(turn * (np.pi / 180)), tf.cos(turn * (np.pi / 180))
+        a, b, d, e = a * cos + b * sin, b * cos - a * sin, d * cos + e * sin, e * cos - d * sin
     return tf.stack([a, b, c - (a + b) * c, d, e, c - (d + e) * c, tf.zeros_like(s), tf.zeros_like(s)], 1)
 
 # %% ../nbs/06_feed.ipynb #fec3a88f
-def _transformed(x, transforms, size=None):
-    "Float pictures [n, side, side, 3] resampled once, to [n, size, size, 3]; edges are repeated"
+def _transformed(x, transforms, size=None, by="BILINEAR"):
+    "Pictures [n, side, side, channels] resampled once, to [n, size, size, channels]; edges are repeated"
     import tensorflow as tf
     return tf.raw_ops.ImageProjectiveTransformV3(
         images=x, transforms=transforms, output_shape=[size, size] if size else tf.shape(x)[1:3], fill_value=0.,
-        interpolation="BILINEAR", fill_mode="NEAREST")
+        interpolation=by, fill_mode="NEAREST")
 
 # %% ../nbs/06_feed.ipynb #217654fa
 def _boxes(draw, crop):
@@ -143,9 +146,11 @@ def warp(
     zoom: float = 0.2, # height and width times 1 ± `zoom`, each drawn by itself
     flip: bool = True, # mirror about every second picture
     crop: tuple = None, # least and greatest part of its area that a picture shows, 0..1; None: the whole
-    size: int = None # side of what comes out; None: as it goes in
-): # float tensor [n, size, size, 3]
-    "Crop, shear, zoom and mirror pictures at random, all in one resampling; edges are repeated"
+    size: int = None, # side of what comes out; None: as it goes in
+    rotate: float = 0., # at most so many degrees to either side
+    masks = None # uint8 [n, side, side]: class numbers by pixel
+): # float tensor [n, size, size, 3]; with masks a pair: these go the same way, by the nearest pixel
+    "Crop, rotate, shear, zoom and mirror pictures at random, all in one resampling; edges are repeated"
     import tensorflow as tf
     n, side = tf.shape(x)[0], x.shape[1]
     size = size or side
@@ -153,10 +158,13 @@ def warp(
     def either(number, most): return draw(number, -most, most)
     mirrored = tf.logical_and(either(3, 1.) < 0, flip)
     zoom_y, zoom_x = 1 + either(1, float(zoom)), 1 + either(2, float(zoom))
-    transforms = _affine(either(0, float(shear)), zoom_y, zoom_x, mirrored, size)
-    if crop is None and size == side: return _transformed(x, transforms)
-    boxes = _boxes(lambda number: draw(number, 0., 1.), crop or (1., 1.))
-    return _transformed(x, _in_boxes(transforms, boxes, size, side), size)
+    turn = either(8, float(rotate)) if rotate else None
+    transforms, to = _affine(either(0, float(shear)), zoom_y, zoom_x, mirrored, size, turn), None
+    if crop is not None or size != side:
+        boxes = _boxes(lambda number: draw(number, 0., 1.), crop or (1., 1.))
+        transforms, to = _in_boxes(transforms, boxes, size, side), size
+    seen = _transformed(x, transforms, to)
+    return seen if masks is None else (seen, _transformed(masks[..., None], transforms, to, "NEAREST")[..., 0])
 
 # %% ../nbs/06_feed.ipynb #4e679bb9
 def held_side(
@@ -253,7 +261,7 @@ def _as_it_is(dataset):
 def batches(
     paths: list, # of the pictures
     origins: list, # the origin of each
-    numbers: np.ndarray, # int64 [n]: the class number of each
+    numbers: np.ndarray, # int64 [n]: class number of each; or uint8 [n, side, side]: of each pixel, see `held_side`
     size: int, # side of the squares, pixels
     batch: int = 32, # pictures in a batch
     seed: int = 0, # decides order and augmentation
@@ -263,16 +271,19 @@ def batches(
     rows: bool = False, # give the number of each picture as a third element
     order = None, # an iterator of batches, each the numbers of its pictures, for as long as it lasts; None: by `plan`
     memory: int = 2**31, # bytes that the decoded pictures may take; if they need more, they go to disk
-    crop: tuple = None # see `warp`
-): # tf.data.Dataset of float32 [batch, size, size, 3] in 0..1 and int64 [batch]
+    crop: tuple = None, rotate: float = 0. # see `warp`
+): # tf.data.Dataset of float32 [batch, size, size, 3] in 0..1 and class numbers, as many as of `numbers`
     "Make batches for training or prediction, mixed from all origins"
     import tensorflow as tf
     look_up, on_disk = _lookup(list(paths), held_side(size, crop), memory)
     y, first = tf.constant(numbers), seeded(seed, "warp") // 2
     def take(step, i):
-        x = tf.cast(look_up(i), tf.float32) / 255
-        if shear or zoom or flip or crop: x = warp(x, first + tf.cast(step, tf.int32), shear, zoom, flip, crop, size)
-        return (x, tf.gather(y, i), i) if rows else (x, tf.gather(y, i))
+        x, labels = tf.cast(look_up(i), tf.float32) / 255, tf.gather(y, i)
+        how = first + tf.cast(step, tf.int32), shear, zoom, flip, crop, size, rotate
+        if not (shear or zoom or flip or crop or rotate): pass
+        elif y.shape.rank == 1: x = warp(x, *how)
+        else: x, labels = warp(x, *how, labels)
+        return (x, labels, i) if rows else (x, labels)
     steps_taken = _orders(origins, batch, seed, steps, share, order).enumerate()
     made = steps_taken.map(take, num_parallel_calls=cores(), deterministic=True).prefetch(2)
     made = _as_it_is(made)

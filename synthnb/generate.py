@@ -19,6 +19,7 @@ from .data import ImageSet, figure
 from .duplicates import near_duplicates
 from .files import BadSetting, LeakError, NotFound, read_image
 from .making import Making, Wish
+from .masks import made_mask
 from .novelty import in_words, remedy
 from .provenance import merge, missing_of, settle, sign, signature
 
@@ -117,7 +118,7 @@ def _row_there(row, name, out):
     "Manifest row of a picture that was made before; None: there is no such file"
     found = signature(out/name) if out else None
     if found is None: return None
-    return dict(row, path=name, origin=name.split("/")[0], reason="", **found)
+    return dict(row, path=name, origin=name.split("/")[0], reason="", **found) | made_mask(row, name, out)
 
 def _wishes(items, out, generator, fitted_on, n, seed):
     "All wanted names with their rows (None: not there yet), and a `Wish` for each source with something to make"

@@ -135,7 +135,7 @@ def _about_growth(config) -> tuple: # sentences; and whether p-values may be too
 # %% ../nbs/46e_headline.ipynb #327f0a8f
 def _about_chance(run, trials, comparison, known) -> tuple: # two sentences; empty: nothing to say
     "What guessing would be right for, and whether the baseline is not surely better than that"
-    if known is None or "path" not in known: return "", ""
+    if known is None or not {"path", "predicted"} <= set(known): return "", "" # masks have no such level
     label, share = chance_level(known.drop_duplicates("path").label)
     level = f"Chance level: always answering {label!r} would be right for {100 * share:.1f} % of the held-out pictures."
     last = at_last(trials)
@@ -189,7 +189,7 @@ def facts_of(
     unsaid = ["It says nothing of other classes, networks, lengths of training, or makers of pictures than these.",
               *_rare_failures(run)]
     measured = {REFERENCE, "frozen"} & {*trials.arm, *trials.get("trainer", ())}
-    if not measured and not elsewhere: unsaid.append(_try_features)
+    if not (measured or elsewhere or "dice" in trials): unsaid.append(_try_features)
     return {"Asked": question_of(run, comparison), "How sure": [text for text in sure if text],
             "Holds for": f"{comparison.scope()}.", "Does not say": unsaid}
 

@@ -17,6 +17,7 @@ from fastcore.basics import patch
 from PIL import Image
 
 from .files import BadSetting, LeakError, NotFound, SynthnbError, Unfinished, read_image, seeded
+from .masks import made_mask, write_mask
 from .novelty import EMPTY, NAMES, View, Watch, remedy
 from .provenance import IPTC, missing_row, write_signed
 
@@ -91,8 +92,9 @@ def keep(self: Making,
     if not _alike((w, h), (width, height)):
         return missing_row(row, name, maker, f"{self.generator.name} gave {w}×{h} pixels for {row['path']}, "
                                              f"which has {width}×{height}: other proportions")
+    write_mask(answer, name, self.root) # first, as the picture's file says that both are there
     written = write_signed(answer, self.root/name, maker | _details(answer), self.source_type)
-    return dict(row, path=name, origin=origin, reason="", kept=True, **written)
+    return dict(row, path=name, origin=origin, reason="", kept=True, **written) | made_mask(row, name, self.root)
 
 # %% ../nbs/18_making.ipynb #105cbc67
 @patch

@@ -17,6 +17,7 @@ from PIL import Image
 from .cvae import Learnt
 from .data import ImageSet
 from .files import BadSetting, SynthnbError, locked, seeded, write_atomic
+from .masks import mask_classes, mask_squares
 
 # %% ../nbs/13_pggan.ipynb #86b2e970
 def equalised(
@@ -180,7 +181,8 @@ class PGGAN(Learnt):
         rate: float = .01, # Adam's learning rate
         penalty: float = .03, # weight of the squared slope of the discriminator
         seed: int = 0, # decides weights, order and noise of the training
-        checkpoint: Path = None # folder to keep the state of the training in; a stopped one goes on from there
+        checkpoint: Path = None, # folder to keep the state of the training in; a stopped one goes on from there
+        masks: bool = False # make each picture together with its mask; the pictures at hand need masks then
     ):
         if size not in (None, 32, 64, 128): raise BadSetting(f"size={size!r}: PGGAN works on 32, 64 or 128 pixels")
         for what, value, least in ("steps", steps, 6), ("latent", latent, 1), ("width", width, 1), ("batch", batch, 4):
@@ -188,6 +190,10 @@ class PGGAN(Learnt):
         if batch % _together: raise BadSetting(f"batch={batch}: it must be a multiple of {_together}")
         self.size, self.steps, self.latent, self.width, self.batch = size, steps, latent, width, batch
         self.rate, self.penalty, self.seed, self.checkpoint = rate, penalty, seed, checkpoint
+        self.masks, self.mask_values = masks, []
+
+    @property
+    def params(self) -> dict: return super().params | (dict(masks=True) if self.masks else {})
 
 # %% ../nbs/13_pggan.ipynb #26e34d4c
 @patch
@@ -195,7 +201,7 @@ def _shape(self: PGGAN):
     "Arguments of both networks"
     least, levels = min(16, self.width), (self.side // 4).bit_length()
     widths = [max(self.width >> level, least) for level in range(levels)]
-    return dict(channels=self.channels, classes=len(self.labels), widths=widths)
+    return dict(channels=self.channels + len(self.mask_values), classes=len(self.labels), widths=widths)
 
 # %% ../nbs/13_pggan.ipynb #ed02414e
 @patch
@@ -214,10 +220,19 @@ def vary(self: PGGAN,
     n: int = 1, # how many
     seed: int = 0 # decides which, together with their numbers
 ) -> list: # n PIL images of the source's size
-    "Make `n` new pictures with this label"
+    "Make `n` new pictures with this label; with `masks`, each has its mask in `info['mask']`"
     y, numbers = self.one_hot(label), self.latent + _noise_numbers(self._shape()["widths"])
     z = np.stack([np.random.default_rng(seeded(seed, k)).standard_normal(numbers) for k in range(n)])
-    return self.decode(z, y, image.size)
+    pictures = self.decode(z, y, image.size)
+    if self.mask_values: self._add_masks(pictures, self.decoded(z, y)[..., self.channels:])
+    return pictures
+
+@patch
+def _add_masks(self: PGGAN, pictures, shares):
+    "Round the maps of the classes to masks: each pixel is of the class whose map is the brightest"
+    values = np.array(self.mask_values, np.uint8 if max(self.mask_values) < 256 else np.uint16)
+    for picture, mask in zip(pictures, values[shares.argmax(-1)]):
+        picture.info["mask"] = Image.fromarray(mask).resize(picture.size, Image.NEAREST)
 
 # %% ../nbs/13_pggan.ipynb #dc92c129
 def _flat(variables): return np.concatenate([np.ravel(v) for v in variables]) if variables else np.empty(0)
@@ -316,8 +331,16 @@ def fit(self: PGGAN, images: ImageSet) -> PGGAN:
     "Learn from `images`: give it the training pictures only"
     images, x, y = self.training_arrays(images)
     self.fitted_on = images.digest
+    if self.masks: x = np.concatenate([x, self._mask_maps(images)], -1)
     with locked(self._file()) if self.checkpoint else nullcontext(): weights = self._train(x, y)
     return self.take(weights)
+
+@patch
+def _mask_maps(self: PGGAN, images):
+    "A channel for each class of the masks, 255 where a pixel is of it; sets `mask_values`"
+    self.mask_values = list(mask_classes(images.items))
+    numbers = mask_squares(images.items, images.root, self.side)
+    return np.uint8(255) * (numbers[..., None] == np.arange(len(self.mask_values))).astype(np.uint8)
 
 @patch
 def _astray(self: PGGAN, t, steps):

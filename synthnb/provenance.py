@@ -15,6 +15,7 @@ from PIL import Image, PngImagePlugin
 
 from .data import BadSetting, ImageSet, link, write_atomic, write_manifest
 from .files import locked
+from .masks import put_mask
 
 # %% ../nbs/17_provenance.ipynb #79324dc0
 IPTC = dict( # digital source type, by origin
@@ -133,8 +134,10 @@ def settle(
         label, file = row["label"], images.root/row["path"]
         if set(label) & {"/", "\\"} or label in ("", ".", ".."):
             raise BadSetting(f"the label {label!r} cannot name a folder; rename it")
+        mask = images.root/row["mask"] if row.get("mask") else None
         if file.is_file(): row["path"] = _settled(row, file, out)
         else: row.update(path="", kept=False, reason=row["reason"] or _gone.format(row["path"]))
+        if mask is not None: row["mask"] = put_mask(mask, row["path"], out) if row["path"] else ""
     return ImageSet(pd.DataFrame(rows, columns=images.items.columns), out)
 
 # %% ../nbs/17_provenance.ipynb #c3f1004a

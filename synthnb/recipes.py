@@ -55,6 +55,7 @@ class Recipe:
     loss: str = None      # of `LOSSES`; None: as the network was compiled, or cross-entropy for mixed labels
     smoothing: float = 0. # part of each label that is spread over all classes
     temperature: float = 1. # of a teacher's labels
+    rotate: float = 0.    # a picture is rotated by up to this angle, ± degrees
 
     def __post_init__(self): self._check()
 
@@ -144,6 +145,7 @@ def in_words(self: Recipe) -> str:
     if self.shear: said.append(f"sheared by ±{self.shear:g}°")
     if self.zoom: said.append(f"zoomed by ±{self.zoom:.0%}")
     if self.flip: said.append("half of them mirrored")
+    if self.rotate: said.append(f"rotated by ±{self.rotate:g}°")
     said += _views_in_words(self) + _optimization_in_words(self)
     if self.patience: said.append(f"stopped {plural(self.patience, 'step')} after the lowest validation loss")
     return joined(said)
@@ -179,12 +181,12 @@ class _Shown:
         self.shares, self.own = deque(maxlen=LOOK), deque(maxlen=LOOK)
 
     def add(self, rows, y, logs):
-        "Take up a batch: its rows, its labels (class numbers, or shares [n, classes]), and what its step told"
-        self.own.append(0. if y.ndim == 1 else entropy(y))
-        if y.ndim == 1: y = np.eye(self.classes)[y]
+        "Take up a batch: rows, labels (class numbers, also of pixels, or shares [n, classes]), and what its step told"
+        numbered = y.dtype.kind in "iu"
+        self.own.append(0. if numbered else entropy(y))
         self.losses.append(logs.get("cross_entropy", logs["loss"]) - self.own[-1])
         self.accuracies.append(logs["accuracy"])
-        self.shares.append(y.mean(0))
+        self.shares.append(np.bincount(y.ravel(), minlength=self.classes) / y.size if numbered else y.mean(0))
         for origin, n in zip(*np.unique(self.origins[rows], return_counts=True)): self.seen[origin] += int(n)
 
     def learnt(self):
@@ -219,7 +221,7 @@ def batches_of(
     if recipe.as_published: order = _chained(origins, recipe, seed)
     elif recipe.seconds: order = _endless_plan(origins, recipe, seed)
     out = images.tfdata(recipe.size, recipe.batch, seed, steps, recipe.share, recipe.shear, recipe.zoom, recipe.flip,
-                        labels, rows=True, order=order, crop=views.pop("crop"))
+                        labels, rows=True, order=order, crop=views.pop("crop"), rotate=recipe.rotate)
     if soft is not None: out = out.map(lambda x, y, rows: (x, tf.gather(soft, rows), rows))
     if not any(views.values()): return out
     act = strengthen(len(labels or images.labels), seed, **views)

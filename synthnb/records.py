@@ -170,14 +170,17 @@ UNREPEATABLE = ["seconds"] # these differ when the same training is done again
 def write_record(
     path: Path,
     row: dict, # what the table of trials says of it
-    probabilities: np.ndarray, # float32 [test_n, classes]
+    probabilities: np.ndarray = None, # float32 [test_n, classes]
     features: np.ndarray = None, # float32 [test_n, 128]
+    scores: pd.DataFrame = None, # of masks, in place of probabilities: one row a picture, see `segment.mask_scores`
     shifted: dict = {} # name of a shift: float32 [n, classes]
 ):
     "Write the record of one trial"
-    buffer, own = io.BytesIO(), {} if features is None else dict(features=features)
+    buffer, own = io.BytesIO(), dict(probabilities=probabilities, features=features)
+    if scores is not None: own |= dict(scores=scores.to_numpy(np.float32), scored=np.array(list(scores)))
     own |= {f"on {name}": p for name, p in shifted.items()}
-    np.savez_compressed(buffer, row=json.dumps(row), probabilities=probabilities, **own)
+    own = {name: values for name, values in own.items() if values is not None}
+    np.savez_compressed(buffer, row=json.dumps(row), **own)
     write_atomic(path, buffer.getvalue())
 
 # %% ../nbs/47_records.ipynb #a6a549ca
@@ -203,6 +206,12 @@ class Record:
     @property
     def features(self) -> np.ndarray: return self._part("features")
 
+    @property
+    def scores(self) -> pd.DataFrame: # None where labels were predicted
+        "What the masks are worth, one row a picture"
+        values = self._part("scores")
+        return None if values is None else pd.DataFrame(values.astype(float), columns=self._part("scored"))
+
     def shifted(self, name: str) -> np.ndarray:
         "Probabilities under a shift"
         return self._part(f"on {name}")
@@ -216,10 +225,11 @@ class Record:
         return [row | dict(on=TEST), *(row | dict(on=name) | facts for name, facts in shifts.items())]
 
     @property
-    def answers(self) -> list: # of (row, probabilities)
+    def answers(self) -> list: # of (row, probabilities or scores)
         "What the network said, for each row of the table of trials"
         first, *rest = self.rows
-        return [(first, self.probabilities), *((row, self.shifted(row["on"])) for row in rest)]
+        said = self.probabilities
+        return [(first, self.scores if said is None else said), *((row, self.shifted(row["on"])) for row in rest)]
 
 # %% ../nbs/47_records.ipynb #404b36eb
 def arm_pictures(

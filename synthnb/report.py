@@ -83,11 +83,24 @@ def _about_data(run): # yields HTML
     yield table(found.rename_axis("class").rename_axis(None, axis=1).reset_index(), 0)
 
 # %% ../nbs/46_report.ipynb #1032f7eb
+def _about_masks(run, predictions): # yields HTML
+    "Dice of each class, by arm"
+    found = at_last(run.predictions if predictions is None else predictions) # raises where there are none
+    classes = [c for c in found if c.startswith("dice_")]
+    means = found.groupby("arm", sort=False)[["right", "dice", "iou", *classes]].mean() * 100
+    names = {c: f"Dice of {c.removeprefix('dice_')}" for c in classes}
+    names |= dict(right="pixels told right", dice="Dice", iou="IoU")
+    yield paragraph("In percent, mean of all held-out pictures and replicates. Dice and IoU are means over the classes "
+                    "but the background; where a picture and the answer have nothing of a class, its Dice is 100.")
+    yield table(means.rename(columns=names).reset_index(), 1)
+
 def _insight_sections(run, trials, predictions): # yields sections
     "What is taken for what, what the networks see, and pictures"
-    yield section("What is taken for what", where_possible(_about_confusions, run, trials, predictions))
+    masks = "dice" in trials
+    if masks: yield section("How well the masks fit", where_possible(_about_masks, run, predictions))
+    else: yield section("What is taken for what", where_possible(_about_confusions, run, trials, predictions))
     if "answers" not in run.config:
-        yield section("What the networks see in the test pictures", where_possible(_about_features, run))
+        if not masks: yield section("What the networks see in the test pictures", where_possible(_about_features, run))
         yield section("Training pictures by origin", where_possible(gallery_of, run))
         left = "".join(left_out_section(run))
         if left: yield section("Made pictures that were left out", left)
@@ -115,7 +128,8 @@ def _again(run):
 # %% ../nbs/46_report.ipynb #6a83e9b8
 _of_trials = {
     "per_class": "real pictures of each class", "budget": "of the training, in steps, epochs or seconds",
-    "test_accuracy": "share of held-out pictures told right", "test_n": "held-out pictures",
+    "test_accuracy": "share of held-out pictures told right; where masks are learnt, of their pixels",
+    "test_n": "held-out pictures", "dice": "mean of the held-out pictures, over the classes but the background",
     "train_accuracy": "share of pictures told right in the last batches of training",
     "seen_real": "real pictures that entered the steps; so for other origins", "seconds": "of the training",
     "begun": "whether the loss left that of guessing behind", "one_answer": "share of the most frequent answer",

@@ -157,21 +157,22 @@ def trials(self: Run) -> pd.DataFrame:
 
 # %% ../nbs/40_run.ipynb #8ba69d50
 @patch
-def _answers(self: Run, row, p, test): # one row a held-out picture
+def _answers(self: Run, row, said, test): # one row a held-out picture
     "What one network said of every held-out picture, or of those under a shift"
     named = {name: row[name] for name in ("arm", "trainer", "on") if name in row}
     about = named | dict(replicate=row["replicate"], per_class=float(row["per_class"] or np.nan), budget=row["budget"])
-    predicted = np.array(self.labels)[p.argmax(1)]
-    belief = {f"p_{label}": p[:, i] for i, label in enumerate(self.labels)}
+    about |= dict(path=test.path.to_numpy(), label=test.label.to_numpy())
     groups = related(test)
     group = {} if groups is None else dict(group=groups)
-    return pd.DataFrame(about | dict(path=test.path.to_numpy(), label=test.label.to_numpy(),
-        predicted=predicted) | group | belief)
+    if isinstance(said, pd.DataFrame): return pd.DataFrame(about | group | {name: said[name].to_numpy() for name in said})
+    belief = {f"p_{label}": said[:, i] for i, label in enumerate(self.labels)}
+    return pd.DataFrame(about | dict(predicted=np.array(self.labels)[said.argmax(1)]) | group | belief)
 
 # %% ../nbs/40_run.ipynb #bd169561
 @patch(as_prop=True)
 def predictions(self: Run) -> pd.DataFrame:
-    "One row a trial and held-out picture: label, predicted, group of related pictures, probability of each label"
+    """One row a trial and held-out picture: label, predicted, group of related pictures, probability of each label;
+    where masks were predicted: right, dice, iou and Dice of each class"""
     table = self.folder/"predictions.parquet"
     folders = [self.layout.test, *map(self.layout.shift, self.layout.shifts)]
     there = self._has_records() and all((folder/"manifest.parquet").exists() for folder in folders)
@@ -180,8 +181,8 @@ def predictions(self: Run) -> pd.DataFrame:
         raise NotFound(f"there are no predictions in {self.folder}; "
                        "copy its folder `trials` or predictions.parquet too")
     sets = {TEST: self.test.kept} | {name: _as_tested(self.shifted(name)) for name in self.layout.shifts}
-    each = [(self._told_on(row), p) for record in self._done() for row, p in record.answers]
-    tables = [self._answers(row, p, sets[row.get("on", TEST)]) for row, p in each]
+    each = [(self._told_on(row), said) for record in self._done() for row, said in record.answers]
+    tables = [self._answers(row, said, sets[row.get("on", TEST)]) for row, said in each]
     empty = pd.DataFrame(columns=["arm", "replicate", "per_class", "budget", "path", "label", "predicted"])
     return pd.concat(tables, ignore_index=True) if tables else empty
 

@@ -64,8 +64,9 @@ def accuracy(y, p):
     return keras.metrics.categorical_accuracy(y, p)
 
 def cross_entropy(y, p):
-    "Cross-entropy of shares, or of class numbers, for each picture"
+    "Cross-entropy of shares, or of class numbers, for each picture or pixel"
     import tensorflow as tf
+    if len(p.shape) > 2: p = tf.reshape(p, [-1, p.shape[-1]]) # of pixels
     y = _two_columns(_as_shares(y, p.shape[-1]))
     return -tf.reduce_sum(y * tf.math.log(tf.clip_by_value(_two_columns(p), 1e-7, 1.)), 1)
 

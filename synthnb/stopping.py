@@ -57,6 +57,7 @@ class Patience:
         "Mean cross-entropy of the validation pictures"
         parts = [(self.model.predict_on_batch(x), y) for x, y in self.batches]
         p, y = (np.concatenate(a) for a in zip(*parts))
+        p, y = p.reshape(-1, p.shape[-1]), y.ravel() # also where pixels have class numbers
         if p.shape[1] == 1: p = np.concatenate([1 - p, p], 1)
         return -np.log(np.maximum(p[np.arange(len(y)), y], 1e-7)).mean()
 

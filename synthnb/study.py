@@ -24,8 +24,9 @@ from .records import listed
 from .shifted import named_shifts
 from .specs import generator_of, labels_of, refuse_twice, specs_of
 from .split import copies_in_words
+from .segment import trainer_named
 from .strategies import by_strategy
-from .trainers import TRAINERS, make_trainer
+from .trainers import TRAINERS
 
 # %% ../nbs/50_study.ipynb #58f67a3b
 GENERATORS = dict(recompose="recompose.Recompose", patches="patches.Patches", cvae="cvae.CVAE", pggan="pggan.PGGAN",
@@ -73,10 +74,10 @@ def named_trainers(
     given: str | list # names, with parameters or not, see `generator_of`; a string may have several with commas
 ) -> list: # of trainers
     "Make the trainers that a study compares"
-    specs = [generator_of(spec) for spec in specs_of(given, TRAINERS)]
+    specs = [generator_of(spec) for spec in specs_of(given, [*TRAINERS, "unet"])]
     labels = labels_of(specs)
     refuse_twice("trainer", labels)
-    trainers = [make_trainer(name, **options) for name, options in specs]
+    trainers = [trainer_named(name, **options) for name, options in specs]
     for trainer, label in zip(trainers, labels): trainer.name = label
     return trainers
 

@@ -102,7 +102,8 @@ def trial_task(
     once = arm_pictures(drawn, arm.name).items # `asked` itself counts how often each is there
     share = asked(arm, once.label[once.origin == "real"]) if learns else {}
     own = recipe_for(trainer, design.recipe)
-    recipe = replace(own, share=share, strong=own.strong or arm.strong, **length)
+    rotate = own.rotate if arm.rotate is None else arm.rotate
+    recipe = replace(own, share=share, strong=own.strong or arm.strong, rotate=rotate, **length)
     if recipe.as_published and learns: seed = seeded(seed, arm.name)
     trial = Trial(arm.name, replicate, per_class, seed, experiment.labels, recipe, goals,
         trainer if learns else make_trainer("frozen"), not design.only_cnn)

@@ -65,7 +65,7 @@ class TrainingSet(ImageSet):
 @patch
 def tfdata(self: TrainingSet, size: int, batch: int = 32, seed: int = 0, steps: int = None, share: float = None,
     shear: float = 0., zoom: float = 0., flip: bool = False, labels: list = None, rows: bool = False, order = None,
-    memory: int = 2**31, crop: tuple = None): # tf.data.Dataset, as of `ImageSet.tfdata`
+    memory: int = 2**31, crop: tuple = None, rotate: float = 0.): # tf.data.Dataset, as of `ImageSet.tfdata`
     "Make batches in the arm's mix; a picture counts when its batch is taken"
     import tensorflow as tf
     def note(numbers):
@@ -76,7 +76,7 @@ def tfdata(self: TrainingSet, size: int, batch: int = 32, seed: int = 0, steps: 
         return (x, y, i) if rows else (x, y)
     share, labels = self.share if share is None else share, labels or self.order
     return ImageSet.tfdata(self, size, batch, seed, steps, share, shear, zoom, flip, labels, True, order, memory,
-                           crop).map(counted)
+                           crop, rotate).map(counted)
 
 # %% ../nbs/24_trainers.ipynb #3b3b1b85
 @patch

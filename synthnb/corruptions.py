@@ -49,6 +49,7 @@ def _disk(radius, softness): # float [n, n], sums to 1
     for axis in (0, 1): disk = convolve1d(disk, _bell(bell, softness), axis, mode="mirror")
     return disk / disk.sum()
 
+# %% ../nbs/01g_corruptions.ipynb #559951fe
 def _defocus(x, radius_and_softness, rng):
     from scipy.ndimage import convolve
     kernel = _disk(*radius_and_softness)
@@ -74,6 +75,7 @@ def _motion(x, radius_and_deviation, rng):
     steps = [np.ceil(far * part - .5).astype(int) for part in (np.sin(angle), np.cos(angle))]
     return sum(w * _displaced(x, dy, dx) for w, dy, dx in zip(weights / weights.sum(), *steps))
 
+# %% ../nbs/01g_corruptions.ipynb #5a207708
 @lru_cache(64)
 def _enlarging(side, factors): # float [factors, side, side]: what each pixel of a line takes of the line
     "How the middle of a line of pixels is enlarged to the length of the whole"

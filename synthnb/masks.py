@@ -33,6 +33,7 @@ def _values_of(data, path):
         raise BadImage.of(path, "no mask", f"mode {image.mode}; a mask has one whole number a pixel, as PNG saves it")
     return values.astype(int)
 
+# %% ../nbs/06a_masks.ipynb #b5d6515e
 def read_mask(
     path: Path # or an address, see `place`
 ) -> np.ndarray: # int [height, width]: values as they are in the file
@@ -49,6 +50,7 @@ def classes_json(
     "Write down what the values of a mask mean, for the column `mask_classes`"
     return json.dumps({str(int(value)): str(classes[value]) for value in sorted(classes, key=int)})
 
+# %% ../nbs/06a_masks.ipynb #995e476d
 def mask_classes(
     items: pd.DataFrame # rows of an image set
 ) -> dict: # value: name, in the order of the class numbers
@@ -70,6 +72,7 @@ def _declared_classes(home):
         raise BadSetting(f"{path}: a line is a value and a name, such as: 1 pet")
     return {int(value): name.strip() for value, name in pairs}
 
+# %% ../nbs/06a_masks.ipynb #c2958e0d
 def _found_classes(each):
     "Classes of masks that nobody named, from the values of each"
     often = pd.Series([value for values in each for value in values]).value_counts()
@@ -113,6 +116,7 @@ def _mask_facts(root, path):
     try: return hashlib.sha256(data).hexdigest(), np.unique(_values_of(data, path)).tolist()
     except BadImage: return hashlib.sha256(data).hexdigest(), []
 
+# %% ../nbs/06a_masks.ipynb #25fb7f9c
 def scan_masked(
     root: Path, # a folder in which `masked_homes` finds something
     **how # as `scan_folder` takes them
@@ -168,6 +172,7 @@ def mask_square(
                                                             f"{joined(values)}")
     return np.asarray(Image.fromarray(number.astype(np.uint8)).resize((size, size), Image.NEAREST))
 
+# %% ../nbs/06a_masks.ipynb #6589e638
 def mask_squares(
     items: pd.DataFrame, # rows of an image set, all of them with masks
     root: Path, # the folder that their paths start from
@@ -189,6 +194,7 @@ def mask_home(
     "Say where the mask of a picture goes"
     return f"masks/{path}.png"
 
+# %% ../nbs/06a_masks.ipynb #b9b105fd
 def put_mask(
     file: Path, # a mask, wherever it is
     path: str, # of its picture, relative to `folder`

@@ -164,7 +164,8 @@ def _answers(self: Run, row, said, test): # one row a held-out picture
     about |= dict(path=test.path.to_numpy(), label=test.label.to_numpy())
     groups = related(test)
     group = {} if groups is None else dict(group=groups)
-    if isinstance(said, pd.DataFrame): return pd.DataFrame(about | group | {name: said[name].to_numpy() for name in said})
+    if isinstance(said, pd.DataFrame):
+        return pd.DataFrame(about | group | {name: said[name].to_numpy() for name in said})
     belief = {f"p_{label}": said[:, i] for i, label in enumerate(self.labels)}
     return pd.DataFrame(about | dict(predicted=np.array(self.labels)[said.argmax(1)]) | group | belief)
 

@@ -74,6 +74,7 @@ def _unet_maps(x, width, depth):
         x = _two_convolutions(L.Concatenate()([across[level], x]), width * 2**level)
     return x
 
+# %% ../nbs/25_segment.ipynb #dc5dd698
 def unet(
     size: int, # side of the square pictures, pixels
     classes: int, # of the masks, at least 2
@@ -115,6 +116,7 @@ def _pixels_in(truth, said, classes):
     def count(numbers): return np.bincount(numbers.ravel(), minlength=len(truth) * classes).reshape(-1, classes)
     return count((number + truth)[truth == said]), count(number + truth), count(number + said)
 
+# %% ../nbs/25_segment.ipynb #cbe2e482
 def dice(
     truth: np.ndarray, # int [n, height, width]: class numbers
     said: np.ndarray, # of the same shape: the answer

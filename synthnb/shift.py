@@ -46,6 +46,7 @@ def _trials_of(run):
 
 def _keys(trials): return [c for c in ("arm", "trainer", "replicate", "draw", "per_class", "budget") if c in trials]
 
+# %% ../nbs/44a_shift.ipynb #7a4d16cd
 def networks(
     run # a `Run` with shifts, or a table of trials
 ) -> pd.DataFrame: # one row a network and shift: arm, replicate, …, on, accuracy, n, clean
@@ -78,6 +79,7 @@ def _by_pair(table, arm, baseline):
     both = [wide[c][arm] - wide[c][baseline] for c in ("accuracy", "clean")]
     return pd.concat(both[::-1], axis=1, keys=["clean", "shifted"]).dropna()
 
+# %% ../nbs/44a_shift.ipynb #d49ca576
 def shift_gains(
     run, # a `Run` with shifts, or a table of trials
     on: str = None, # name of a shift; None: the mean over all
@@ -134,6 +136,7 @@ def _jackknife(estimate, groups): # estimate, low, high
     far = stats.t.ppf(.975, len(groups) - 1) * error
     return whole, whole - far, whole + far
 
+# %% ../nbs/44a_shift.ipynb #5349f7f2
 def effective_robustness(
     run, # a `Run` with shifts, or a table of trials
     baseline: str = None, # whose networks are the plain ones; None: that of the run, or `original`
@@ -163,6 +166,7 @@ def _corrupted(run, names):
     ours = [name for name in names if told.get(name, dict(shift=name.split("-")[0])).get("shift") in CORRUPTIONS]
     return ours or list(names)
 
+# %% ../nbs/44a_shift.ipynb #fae63d56
 def corruption_errors(
     run, # a `Run` with shifts, or a table of trials
     baseline: str = None # None: that of the run, or `original`

@@ -40,6 +40,7 @@ class Shift:
         if self.images is None: return dict(name=self.name, params=self.params)
         return dict(name=self.name, pictures=self.images.digest, n=len(self.images))
 
+# %% ../nbs/18b_shifted.ipynb #d1adbc0f
 def as_shift(
     name: str,
     given # an ImageSet, or a function (PIL picture, seed) → PIL picture
@@ -93,6 +94,7 @@ def _pattern(number): # 128×128 pixels
     part = (wave[..., None] + 1) / 2
     return Image.fromarray(np.uint8(part * one + (1 - part) * other))
 
+# %% ../nbs/18b_shifted.ipynb #d70cf192
 @lru_cache(1)
 def _pattern_styles(): return [style_vector(_pattern(number)) for number in range(8)]
 
@@ -260,6 +262,7 @@ def _rows_under(changing, changed):
         severity=[severity(changing.seed_of(path)) for path in kept.path])
     return kept.drop(columns=["mask", "mask_sha256", "mask_classes"], errors="ignore").assign(**about)
 
+# %% ../nbs/18b_shifted.ipynb #ac4fe05d
 def make_shifted(
     shift: Shift,
     test: ImageSet, # held-out pictures

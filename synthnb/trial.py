@@ -134,6 +134,7 @@ def _set_in(folder): # once in a worker
     "The shifted set in a folder"
     return ShiftedSet.open(folder)
 
+# %% ../nbs/32_trial.ipynb #18562535
 class _Measuring:
     "Asks a predictor about all held-out pictures when its training reaches a goal"
     def __init__(self, trial, test, train, ticks, curve):

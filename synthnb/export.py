@@ -94,6 +94,8 @@ def _refuse(items, folder, layout):
     if layout not in LAYOUTS: raise BadSetting(f"there is no layout {layout!r}; choose among {joined(LAYOUTS)}")
     if not is_local(folder): raise BadSetting(f"{folder} is not on this machine; export to a folder, and copy that")
     if not len(items): raise BadSetting("no picture is in use, so there is nothing to export; see items.reason")
+    if "mask" in items and items["mask"].fillna("").ne("").any():
+        raise BadSetting("these pictures have masks, which no layout of export holds; images.save(folder) writes both")
     lacking = items[items.part == ""]
     if 0 < len(lacking) < len(items):
         parts = sorted(set(items.part) - {""})

@@ -11,12 +11,13 @@ import pandas as pd
 
 from .comparison import SETTING, at, settings
 from .files import BadSetting, NotFound, joined
-from .groups import check_same_pictures, group_names
+from .groups import check_same_pictures, group_names, refuse_masks
 
 # %% ../nbs/43c_flips.ipynb #1398527b
 def _paired_rights(predictions, baseline):
     "Each picture's answers of an arm, right or wrong, beside the baseline's in the same setting and replicate"
     if "path" not in predictions: raise BadSetting("flips needs to know the pictures: a column `path` of predictions")
+    refuse_masks(predictions, "flips")
     for setting in settings(predictions): check_same_pictures(at(predictions, setting))
     keys = [*(c for c in SETTING if c in predictions), "replicate", "path"]
     names = predictions.path

@@ -17,6 +17,7 @@ from .drawing import LINES, MARKERS, SMALL, figure
 from .features import pca
 from .figures import tag
 from .files import NotFound
+from .groups import refuse_masks
 
 # %% ../nbs/45a_insight.ipynb #49896aa7
 def confusion(
@@ -24,6 +25,7 @@ def confusion(
     labels: list = None # order; None: sorted
 ) -> pd.DataFrame: # rows: label, columns: predicted; each row sums to one
     "What the pictures of each label were taken for"
+    refuse_masks(predictions, "confusions")
     labels = labels or sorted({*predictions.label, *predictions.predicted})
     counts = pd.crosstab(predictions.label, predictions.predicted)
     counts = counts.reindex(index=labels, columns=labels, fill_value=0)

@@ -14,12 +14,14 @@ from .comparison import at_last
 from .data import BadImage, figure
 from .figures import tag
 from .files import NotFound, joined, plural
+from .groups import refuse_masks
 from .maps import grad_cam, laid_over
 from .saved import seen_square
 
 # %% ../nbs/45d_mistakes.ipynb #4558e678
 def _predictions_of(run): # of the last setting, without the reference
     p = at_last(run if isinstance(run, pd.DataFrame) else run.predictions)
+    refuse_masks(p, "mistakes")
     p = p[p.arm != REFERENCE]
     beliefs = [column for column in p if column.startswith("p_")]
     return p.assign(wrong=p.predicted != p.label, belief=p[beliefs].max(axis=1) if beliefs else np.nan)

@@ -295,10 +295,11 @@ def _print_next(run, asked):
 def _run(file, options, recipe, jobs, backend, until, at_most, tensorboard, mlflow, yes, **given) -> int: # exit status
     if mlflow: load_mlflow() # or else its absence would be seen at the end of a long run
     experiment = study(**study_parameters(file, options, given, recipe))
-    chance = chance_in_words(experiment.test.kept.label, experiment.design.metric)
+    design = experiment.design
+    chance = [] if design.masks else [chance_in_words(experiment.test.kept.label, design.metric)]
     if jobs is None: jobs = cores() if experiment.config["size"] <= 64 else 1
-    makers = generators_in_words(experiment.design.arms)
-    print(*experiment.taken_for, plan_in_words(experiment.config), *makers, chance, sep="\n", flush=True)
+    makers = generators_in_words(design.arms)
+    print(*experiment.taken_for, plan_in_words(experiment.config), *makers, *chance, sep="\n", flush=True)
     if backend == "loky": agree(forecast(experiment, jobs), yes)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", ".*trainings? failed")

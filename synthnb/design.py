@@ -294,6 +294,13 @@ def comparisons(self: Design) -> int:
     return sum(any(one.items() <= each.items() for one in wanted) for each in every)
 
 # %% ../nbs/31_design.ipynb #343ee960
+def _refuse_maskless(arms):
+    "Raise `BadSetting` if a generator makes pictures without masks"
+    for arm, maker in ((arm, maker) for arm in arms for maker, _ in arm.makers):
+        if getattr(maker, "masks", False) or getattr(maker, "origin", "generated") == "stylized": continue
+        raise BadSetting(f"{maker.name} makes pictures without masks, and arm {arm.name!r} is to learn masks; take "
+                         "pggan:masks=true, in Python PGGAN(masks=True), or style transfer, which keeps the source's")
+
 def _check_masks(real, test):
     "Raise `BadSetting` if a picture has no sound mask, or the masks of both sets have other classes"
     found = [mask_classes(images.kept) for images in (real, test)]
@@ -364,8 +371,10 @@ def refuse_leaks(
 def check(self: Design, real: ImageSet, test: ImageSet):
     "Raise if the design cannot be carried out with these pictures"
     _check_labels(real, test, self.masks)
-    if self.masks: _check_masks(real, test)
-    if self.masks and self.shifts: raise BadSetting("masks are not measured under shifts; leave shifts out")
+    if self.masks:
+        _check_masks(real, test)
+        _refuse_maskless(self.arms)
+        if self.shifts: raise BadSetting("masks are not measured under shifts; leave shifts out")
     for name in (one.removeprefix("recall:") for one in self.metric or () if one.startswith("recall:")):
         if name not in real.labels: raise NotFound(f"metric 'recall:{name}': there is no class {name!r}, "
                                                    f"only {joined(map(repr, real.labels))}")

@@ -174,9 +174,11 @@ def _usual(data, given, quick=False):
 # %% ../nbs/50_study.ipynb #86f5c0db
 def usual_generator(
     data: str, # as for `study`
-    flip: bool = True # whether pictures may be mirrored
+    flip: bool = True, # whether pictures may be mirrored
+    masks: bool = False # whether masks are to be learnt
 ) -> str: # as `generator_of` reads it
     "Name the generator that suits the data"
+    if masks: return "pggan:masks=true"
     if data == "digits": return "cvae"
     return "recompose" if flip else "recompose:mirror=false"
 
@@ -272,7 +274,9 @@ def study(
     given = not_usual(locals())
     look = _usual(data, dict(per_class=per_class, size=size, flip=flip, replicates=replicates), quick)
     length = _length(data, steps, epochs, seconds, bool(patience or as_published), quick)
-    generators = named_generators(generator or usual_generator(data, look["flip"]), options, strategies)
+    learners = named_trainers(trainers)
+    masks = any(getattr(learner, "masks", False) for learner in learners)
+    generators = named_generators(generator or usual_generator(data, look["flip"], masks), options, strategies)
     if not look["flip"]: _refuse_mirrors(generators)
     chosen = named_arms(as_list(arms), generators, as_list(n), as_list(share), more, curate)
     images, taken_for = _sound(data, skip_bad, near, depth=depth, labels=labels, links=links, max_pixels=max_pixels)
@@ -284,7 +288,7 @@ def study(
     counted, metrics = (None if names is None else as_list(names) for names in (declared, metric))
     experiment = Experiment(real, held, chosen, look["per_class"], look["replicates"], **length, recipe=how, out=out,
         seed=seed, name=name, validation=validation, reference=reference, declared=counted, margin=margin,
-        metric=metrics, repeats=repeats, near=near, trainers=named_trainers(trainers), study=given,
+        metric=metrics, repeats=repeats, near=near, trainers=learners, study=given,
         keep_models=keep_models, shifts=named_shifts(shifts) if shifts else None)
     experiment.taken_for = taken_for
     return experiment

@@ -136,8 +136,10 @@ def _reason(e, absent, files):
     return f"({reason}). By hand: put {', '.join(listed[:4])}{rest} into {files}; they are then used"
 
 # %% ../nbs/04_catalogue.ipynb #16b41194
-def _prepare_tfds(builder):
-    "Have TFDS prepare its data set; files in the cache's folder `downloads` are used"
+def _prepare_tfds(builder, needed):
+    "Have TFDS prepare its data set, unless it has; files of the cache's folder `downloads` are used"
+    if builder.is_prepared(): return
+    for url, size, sha256 in needed: download(url, cache()/"downloads"/file_name(url), sha256, size)
     import requests, tensorflow_datasets as tfds
     files, known = cache()/"downloads", getattr(builder, "url_infos", None) or {}
     files.mkdir(parents=True, exist_ok=True)
@@ -192,9 +194,7 @@ def _from_tfds(spec, files, about, folder):
     "Write a TFDS data set into an empty folder"
     builder = _builder(spec)
     _picture_and_label(builder)
-    if not builder.is_prepared():
-        for url, size, sha256 in files: download(url, cache()/"downloads"/file_name(url), sha256, size)
-        _prepare_tfds(builder)
+    _prepare_tfds(builder, files)
     info, splits = builder.info, {PARTS.get(s, s): s for s in builder.info.splits}
     folders = _split_folders(spec, splits)
     counts = {part: _write_out(builder, splits[part], folder/new) for part, new in folders.items()}
@@ -229,9 +229,7 @@ def _trimaps_from_tfds(folder):
     "Write oxford_iiit_pet with its masks, as TFDS has it"
     builder = _builder("oxford_iiit_pet")
     import tensorflow_datasets as tfds
-    for url, size, sha256 in [] if builder.is_prepared() else CATALOGUE["pets-trimaps"]["files"]:
-        download(url, cache()/"downloads"/file_name(url), sha256, size)
-    if not builder.is_prepared(): _prepare_tfds(builder)
+    _prepare_tfds(builder, CATALOGUE["pets-trimaps"]["files"])
     raw = dict.fromkeys(("image", "segmentation_mask"), tfds.decode.SkipDecoding())
     for part in ("train", "test"): _write_masked(tfds.as_numpy(builder.as_dataset(part, decoders=raw)), part, folder)
     (folder/"classes.txt").write_text(_trimap_classes)

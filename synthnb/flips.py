@@ -11,7 +11,7 @@ import pandas as pd
 
 from .comparison import SETTING, at, settings
 from .files import BadSetting, NotFound, joined
-from .groups import check_same_pictures, group_names, refuse_masks
+from .groups import check_same_pictures, group_names, refuse_masks, right_of
 
 # %% ../nbs/43c_flips.ipynb #1398527b
 def _paired_rights(predictions, baseline):
@@ -23,7 +23,7 @@ def _paired_rights(predictions, baseline):
     names = predictions.path
     if "group" in predictions: names = group_names(predictions.set_index("path").group).to_numpy()
     seen = predictions[["arm", *keys]].assign(group=names,
-        right=predictions.label.astype(str) == predictions.predicted.astype(str))
+        right=right_of(predictions).astype(bool))
     first, others = seen[seen.arm == baseline], seen[seen.arm != baseline]
     if not len(first): raise NotFound(f"there is no arm {baseline!r}; name another baseline among "
                                       f"{joined(map(repr, seen.arm.unique()))}")

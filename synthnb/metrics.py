@@ -16,7 +16,7 @@ import pandas as pd
 
 from .comparison import at, settings
 from .files import BadSetting, NotFound, joined
-from .groups import group_names, over_groups
+from .groups import group_names, of_masks, over_groups
 from .stats import paired
 
 # %% ../nbs/43b_metrics.ipynb #843c52fd
@@ -151,11 +151,9 @@ def class_names(
     predictions: pd.DataFrame # columns label, predicted, and p_LABEL for each class where probabilities are known
 ) -> list: # of str
     "List the classes: those that have probabilities, or else those that occur; of masks, those that have a Dice"
-    if _are_masks(predictions): return [str(c)[5:] for c in predictions if str(c).startswith("dice_")]
+    if of_masks(predictions): return [str(c)[5:] for c in predictions if str(c).startswith("dice_")]
     graded = [str(c)[2:] for c in predictions if str(c).startswith("p_")]
     return graded or sorted({*predictions.label.astype(str), *predictions.predicted.astype(str)})
-
-def _are_masks(predictions): return "predicted" not in predictions and "dice" in predictions
 
 def check_kind(
     metric: Metric,
@@ -204,7 +202,7 @@ class _Masks:
 
 def _answers_of(predictions, metric): # yields ((arm, replicate), paths or None, _Answers or _Masks)
     "Go through the trials of one setting"
-    names, masks = class_names(predictions), _are_masks(predictions)
+    names, masks = class_names(predictions), of_masks(predictions)
     check_kind(metric, masks)
     for key, rows in predictions.groupby(["arm", "replicate"], sort=False, observed=True):
         if "path" in rows: rows = rows.sort_values("path")
@@ -319,7 +317,7 @@ def _table_rows(predictions, metric, baseline): # yields dicts
 def _all_allowed(predictions):
     "Metrics that these predictions allow: of answers, of probabilities, and recall of each class"
     names = class_names(predictions)
-    if _are_masks(predictions): return ["accuracy", *MASK_METRICS, *(f"dice:{name}" for name in names)]
+    if of_masks(predictions): return ["accuracy", *MASK_METRICS, *(f"dice:{name}" for name in names)]
     graded = set(predictions) >= {f"p_{name}" for name in names}
     return [*(m for m in METRICS.values() if graded or not m.graded), *(f"recall:{name}" for name in names)]
 

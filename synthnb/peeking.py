@@ -12,6 +12,7 @@ import pandas as pd
 from .compare import REFERENCE, at
 from .comparison import last_settings, of_test
 from .files import BadSetting, NotFound, joined
+from .groups import right_of
 from .stats import interval
 
 # %% ../nbs/49b_peeking.ipynb #8ea264ce
@@ -26,7 +27,7 @@ def _answers_by_budget(predictions):
         raise BadSetting("there is one budget only, so there was none to choose; "
                          "measure several of each training, such as steps=[300, 900]")
     p = at(p, {k: v for k, v in last_settings(p)[0].items() if k != "budget"})
-    p = p.assign(right=(p.label == p.predicted).astype(float))
+    p = p.assign(right=right_of(p))
     wide = p.pivot(index=["arm", "replicate", "budget"], columns="path", values="right")
     budgets, arms, replicates = sorted(p.budget.unique()), list(p.arm.unique()), sorted(p.replicate.unique())
     whole = wide.reindex(pd.MultiIndex.from_product([arms, replicates, budgets])).to_numpy()

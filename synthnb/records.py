@@ -212,24 +212,26 @@ class Record:
         values = self._part("scores")
         return None if values is None else pd.DataFrame(values.astype(float), columns=self._part("scored"))
 
-    def shifted(self, name: str) -> np.ndarray:
-        "Probabilities under a shift"
-        return self._part(f"on {name}")
+# %% ../nbs/47_records.ipynb #df3380f9
+@patch
+def shifted(self: Record, name: str) -> np.ndarray:
+    "Probabilities under a shift"
+    return self._part(f"on {name}")
 
-    @property
-    def rows(self) -> list: # of dicts
-        "Rows of the table of trials: one for the held-out pictures and, where there are shifts, one for each"
-        row = self.row
-        shifts = row.pop("shifts", None)
-        if shifts is None: return [row]
-        return [row | dict(on=TEST), *(row | dict(on=name) | facts for name, facts in shifts.items())]
+@patch(as_prop=True)
+def rows(self: Record) -> list: # of dicts
+    "Rows of the table of trials: one for the held-out pictures and, where there are shifts, one for each"
+    row = self.row
+    shifts = row.pop("shifts", None)
+    if shifts is None: return [row]
+    return [row | dict(on=TEST), *(row | dict(on=name) | facts for name, facts in shifts.items())]
 
-    @property
-    def answers(self) -> list: # of (row, probabilities or scores)
-        "What the network said, for each row of the table of trials"
-        first, *rest = self.rows
-        said = self.probabilities
-        return [(first, self.scores if said is None else said), *((row, self.shifted(row["on"])) for row in rest)]
+@patch(as_prop=True)
+def answers(self: Record) -> list: # of (row, probabilities or scores)
+    "What the network said, for each row of the table of trials"
+    first, *rest = self.rows
+    said = self.probabilities
+    return [(first, self.scores if said is None else said), *((row, self.shifted(row["on"])) for row in rest)]
 
 # %% ../nbs/47_records.ipynb #404b36eb
 def arm_pictures(

@@ -100,8 +100,7 @@ def arms(self: Run) -> list: # of str
 @patch(as_prop=True)
 def baseline(self: Run) -> str:
     "Arm that the others are compared with: the one that was named, or `original`, or the first"
-    if self.config.get("baseline"): return self.config["baseline"]
-    return "original" if "original" in self.arms else self.arms[0]
+    return self.config.get("baseline") or self.layout.baseline
 
 # %% ../nbs/40_run.ipynb #d62acf86
 @patch(as_prop=True)

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['networks', 'at_the_end', 'shift_gains', 'fit_line', 'effective_robustness', 'corruption_errors', 'robustness',
-           'at_last_of', 'shift_figure', 'shifts_figure', 'gain_in_words']
+           'shift_figure', 'shifts_figure', 'gain_in_words']
 
 # %% ../nbs/44a_shift.ipynb #344e35c0
 import tempfile
@@ -14,10 +14,10 @@ import numpy as np
 import pandas as pd
 
 from .compare import REFERENCE, compare
-from .comparison import SETTING, TEST, last_settings, of_test
+from .comparison import TEST, at, last_settings
 from .corruptions import CORRUPTIONS
 from .drawing import GREY, INK, LINES, MARKERS, SMALL, WIDTH, figure
-from .files import BadSetting, NotFound, joined
+from .files import BadSetting, NotFound
 from .shifted import as_shift, make_shifted
 from .stats import interval
 
@@ -59,17 +59,11 @@ def networks(
     return both.rename(columns=dict(test_accuracy="accuracy", test_n="n"))
 
 def at_the_end(
-    found: pd.DataFrame # from `networks`
+    found: pd.DataFrame # from `networks`, or a comparison
 ) -> pd.DataFrame: # the same rows, of the last setting of each trainer
-    "Take the networks that verdicts are about"
-    last = found[[c for c in SETTING[1:] if c in found]]
-    by = ["trainer"] if "trainer" in last else []
-    for column in ("per_class", "budget"):
-        if column not in found: continue
-        value = found[column].fillna(np.inf)
-        most = value.groupby([found[c] for c in by]).transform("max") if by else value.max()
-        found = found[value == most]
-    return found
+    "Take what verdicts are about, whatever it was measured on"
+    each = last_settings(found.drop(columns="on", errors="ignore"))
+    return pd.concat([at(found, last) for last in each]).sort_index()
 
 # %% ../nbs/44a_shift.ipynb #82263ab5
 def _by_pair(table, arm, baseline):
@@ -202,18 +196,12 @@ def robustness(
     found = pd.DataFrame(compare(_trials_of(run)) if isinstance(run, pd.DataFrame) else run.compare())
     if "metric" in found: found = found[found.metric == found.metric.iat[0]]
     keys = [c for c in ("on", "trainer", "arm") if c in found]
-    found = found[at_last_of(found)].merge(_named_effective(run), on=[c for c in keys], how="left")
+    found = at_the_end(found).merge(_named_effective(run), on=[c for c in keys], how="left")
     wanted = ["mean", "low", "high", "difference", "difference_low", "difference_high", "verdict", "effective",
               "effective_low", "effective_high"]
     return found.loc[found.arm != REFERENCE, [*keys, *wanted]].reset_index(drop=True)
 
 def _with_drop(found): return found.assign(drop=found.accuracy.iat[0] - found.accuracy)
-
-def at_last_of(found): # bool
-    "Which rows of a comparison are of the last setting of each trainer, whatever was measured on"
-    last = [{k: v for k, v in s.items() if k != "on"} for s in last_settings(found)]
-    def fits(row): return any(all(pd.isna(v) and pd.isna(row[k]) or row[k] == v for k, v in s.items()) for s in last)
-    return [fits(row) for row in found.to_dict("records")]
 
 def _named_effective(run):
     found = effective_robustness(run).rename(columns=dict(low="effective_low", high="effective_high"))

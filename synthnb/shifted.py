@@ -13,8 +13,6 @@ from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
-from fastcore.basics import patch
 from PIL import Image
 
 from .corruptions import CORRUPTIONS, clouds, corrupt, grey, low_resolution, occluded, sketch
@@ -22,6 +20,7 @@ from .data import ImageSet, load, shared, write_manifest
 from .feed import square
 from .files import BadSetting, LeakError, NotFound, SynthnbError, joined, plural, seeded, write_atomic
 from .generate import refuse_shown
+from .masks import MASK_COLUMNS, read_mask
 from .pixels import to_rgb
 from .styles import style_bank, style_vector, stylize
 from .subject import Subjects
@@ -204,10 +203,9 @@ def _mask_of(row, root):
     "The subject of a picture, float [height, width]; None where the set has no mask of it"
     path, classes = row.get("mask"), row.get("mask_classes")
     if not isinstance(path, str) or not path: return None
-    values = np.asarray(Image.open(root/path)).astype(int)
     names = json.loads(classes) if isinstance(classes, str) and classes else {}
     other = [int(value) for value, name in names.items() if re.search("back|border|void|unlabel", name.lower())]
-    return (~np.isin(values, other or [0])).astype(float)
+    return (~np.isin(read_mask(root/path), other or [0])).astype(float)
 
 def _square_under(shift, x, seed, path, **more):
     "One square under a shift; raises `SynthnbError` where the function fails"
@@ -260,7 +258,7 @@ def _rows_under(changing, changed):
     severity = getattr(shift.change, "severity_of", lambda seed: 0)
     about = dict(of=kept.path, path=[f"{i:06d}.png" for i in range(len(kept))], changed=changed,
         severity=[severity(changing.seed_of(path)) for path in kept.path])
-    return kept.drop(columns=["mask", "mask_sha256", "mask_classes"], errors="ignore").assign(**about)
+    return kept.drop(columns=[*MASK_COLUMNS], errors="ignore").assign(**about)
 
 # %% ../nbs/18b_shifted.ipynb #ac4fe05d
 def make_shifted(

@@ -97,6 +97,13 @@ def check_seen(
                        "this trial does not count, please report it")
 
 # %% ../nbs/32_trial.ipynb #a22854ef
+def _about_training(result):
+    "What a row says of the training itself"
+    counted = result["seen"] or dict.fromkeys(ORIGINS)
+    seen = {f"seen_{origin}": count for origin, count in counted.items()}
+    return dict(train_accuracy=result["train_accuracy"], steps=result["steps"], **seen,
+                seconds=round(result["seconds"], 1), best_step=result.get("best_step"))
+
 def measured_row(
     row: dict, # from `Trial.row`
     result: dict, # seen (None: not counted), train_accuracy, steps, seconds, and what `learnt` says
@@ -105,14 +112,11 @@ def measured_row(
 ) -> dict:
     "Complete a trial's row with what was measured"
     predicted = probabilities.argmax(1)
-    counted = result["seen"] or dict.fromkeys(ORIGINS)
-    seen = {f"seen_{origin}": count for origin, count in counted.items()}
     answer, only_one = one_answer(predicted, truth)
     sound = bool(np.isfinite(probabilities).all() and not only_one)
     learnt = {k: result.get(k) for k in LEARNT if k not in ("begun", "one_answer")}
-    return row | dict(test_accuracy=float((predicted == truth).mean()), test_n=len(truth),
-        train_accuracy=result["train_accuracy"], steps=result["steps"], **seen, seconds=round(result["seconds"], 1),
-        best_step=result.get("best_step"), begun=sound and result.get("begun", True), one_answer=answer, **learnt)
+    return row | dict(test_accuracy=float((predicted == truth).mean()), test_n=len(truth), **_about_training(result),
+        begun=sound and result.get("begun", True), one_answer=answer, **learnt)
 
 # %% ../nbs/32_trial.ipynb #dd1ab7c0
 def scored_row(
@@ -121,12 +125,10 @@ def scored_row(
     scores: pd.DataFrame # of masks: right, dice, iou of each held-out picture
 ) -> dict:
     "Complete the row of a trial whose network gives masks; its accuracy is the share of pixels told right"
-    counted, means = result["seen"] or dict.fromkeys(ORIGINS), scores.mean()
+    means = scores.mean()
     learnt = {k: result.get(k) for k in LEARNT if k != "one_answer"}
     return row | dict(test_accuracy=float(means.right), test_n=len(scores), dice=float(means.dice),
-        iou=float(means.iou), train_accuracy=result["train_accuracy"], steps=result["steps"],
-        **{f"seen_{origin}": count for origin, count in counted.items()}, seconds=round(result["seconds"], 1),
-        best_step=result.get("best_step"), **learnt)
+        iou=float(means.iou), **_about_training(result), **learnt)
 
 # %% ../nbs/32_trial.ipynb #efbc210f
 @lru_cache(64)
@@ -152,26 +154,6 @@ class _Measuring:
         classes, name = len(self.trial.labels), self.trial.trainer.name
         return answers(once if look else predictor, images, classes, name), features
 
-    def shifted(self, goal, predictor) -> tuple: # what the row says of each shift, and probabilities by shift
-        "What the predictor says of the held-out pictures under shifts"
-        facts, found = {}, {}
-        for folder in goal.shifts:
-            images = _set_in(folder)
-            p = found[folder.name] = self.asked(predictor, images)[0]
-            said, truth = p.argmax(1), images.numbers(self.trial.labels)
-            right, same = float((said == truth).mean()), one_answer(said, truth)[0]
-            facts[folder.name] = dict(test_accuracy=right, test_n=len(truth), one_answer=same)
-        return facts, found
-
-    def measured(self, row, result, predictor) -> tuple: # the trial's row, and what is recorded beside it
-        "Measure labels, or masks where a predictor scores these itself"
-        if hasattr(predictor, "scores"):
-            scores = predictor.scores(self.test)
-            return scored_row(row, result, scores), dict(scores=scores)
-        probabilities, features = self.asked(predictor, self.test)
-        row = measured_row(row, result, probabilities, self.truth)
-        return row, dict(probabilities=probabilities, features=features)
-
     def __call__(self, at, predictor):
         goal, trial, paused = self.goals[at], self.trial, time.perf_counter()
         result = getattr(predictor, "facts", None) or self.ticks.facts(self.train)
@@ -183,6 +165,29 @@ class _Measuring:
         write_record(goal.path, row, **said)
         if self.curve: self.curve.measured(row["steps"], dict(test_accuracy=row["test_accuracy"]))
         self.ticks.began += time.perf_counter() - paused
+
+# %% ../nbs/32_trial.ipynb #5932fb2c
+@patch
+def shifted(self: _Measuring, goal, predictor) -> tuple: # what the row says of each shift, and probabilities by shift
+    "What the predictor says of the held-out pictures under shifts"
+    facts, found = {}, {}
+    for folder in goal.shifts:
+        images = _set_in(folder)
+        p = found[folder.name] = self.asked(predictor, images)[0]
+        said, truth = p.argmax(1), images.numbers(self.trial.labels)
+        right, same = float((said == truth).mean()), one_answer(said, truth)[0]
+        facts[folder.name] = dict(test_accuracy=right, test_n=len(truth), one_answer=same)
+    return facts, found
+
+@patch
+def measured(self: _Measuring, row, result, predictor) -> tuple: # the trial's row, and what is recorded beside it
+    "Measure labels, or masks where a predictor scores these itself"
+    if hasattr(predictor, "scores"):
+        scores = predictor.scores(self.test)
+        return scored_row(row, result, scores), dict(scores=scores)
+    probabilities, features = self.asked(predictor, self.test)
+    row = measured_row(row, result, probabilities, self.truth)
+    return row, dict(probabilities=probabilities, features=features)
 
 # %% ../nbs/32_trial.ipynb #2cfdd1d7
 def run_trial(

@@ -79,7 +79,7 @@ def strong_or(
     strong: bool, # fill up with `STRONG`
     **given # crop, randaugment, mixup, cutmix, augment; None: not given; 0: without
 ) -> dict: # of the same names; None: without
-    "Say what pictures go through"
+    "Fill up with `STRONG` where it is asked for; 0 means without"
     filled = {name: STRONG.get(name) if strong and value is None else value for name, value in given.items()}
     return {name: value or None for name, value in filled.items()}
 
@@ -90,7 +90,11 @@ def _check_strength(name, value, most):
         raise BadSetting(f"{name}={value!r}: give a strength from 0 to {most:g}")
 
 def check_augmentation(
-    crop: tuple = None, randaugment: float = None, mixup: float = None, cutmix: float = None, augment: dict = None
+    crop: tuple = None, # least and greatest part of the area, 0..1
+    randaugment: float = None, # 0..2
+    mixup: float = None, # 0..10
+    cutmix: float = None, # 0..1
+    augment: dict = None # strengths, 0..2, by name
 ):
     "Raise `BadSetting` where a strength or a name cannot be followed; see `strong_or`"
     parts = crop if isinstance(crop, (tuple, list)) else ()

@@ -50,10 +50,10 @@ def rising_arms(
 # %% ../nbs/42d_budgets.ipynb #1aa13a5b
 def begins(
     trials: pd.DataFrame, # of one setting: arm, replicate, begun
-    arm: str,
-    baseline: str = "original"
+    arm: str, # name of the arm to count
+    baseline: str = "original" # arm that it is compared with
 ) -> dict: # began, trainings: of the arm; p_begins: exact McNemar test against the baseline
-    "Count the trainings of an arm that began, and compare them with those of the baseline"
+    "Count the trainings of an arm that began, and compare them with the baseline's by McNemar's exact test (1947)"
     from scipy import stats
     table = trials.pivot(index="replicate", columns="arm", values="begun")
     own = table[arm].dropna().astype(bool)
@@ -67,8 +67,8 @@ def begins(
 # %% ../nbs/42d_budgets.ipynb #8ee9bc94
 def both_begun(
     trials: pd.DataFrame, # of one setting: arm, replicate, begun
-    arm: str,
-    baseline: str = "original"
+    arm: str, # name of the arm
+    baseline: str = "original" # arm that it is compared with
 ) -> list: # of replicates
     "List the replicates in which both trainings began"
     table = trials.pivot(index="replicate", columns="arm", values="begun")[[baseline, arm]].dropna()

@@ -114,7 +114,7 @@ def widening(
     overlap: float, # share of its pictures that a draw has in common with another, below 1
     level: float = .95 # of the interval
 ) -> np.ndarray: # at least 1
-    "By what factor to widen an interval over draws so that it holds for other pictures of the kind"
+    "Compute the factor that widens an interval over draws, so that it holds for other pictures of the kind"
     if not 0 <= overlap < 1: raise BadSetting(f"overlap={overlap}: draws that share all of their pictures say nothing "
                                               "of others; give a share below 1")
     if draws < 2 or freedom < 1: raise BadSetting(f"draws={draws}, freedom={freedom}: it takes two draws, and a draw "
@@ -162,7 +162,7 @@ def over_draws(
 
 # %% ../nbs/42b_draws.ipynb #71890e5a
 def facts_of(
-    trials: pd.DataFrame,
+    trials: pd.DataFrame, # columns replicate and, where replicates share them, draw and generation
     shared: pd.DataFrame = None # from `overlap`; None: not known
 ) -> dict: # repeats, and overlap and population where they are known
     "Tell what a comparison has to know of the real pictures that replicates share"

@@ -56,7 +56,7 @@ def _add_block(network, x, tensors, number):
 FEATURES = 1280 # numbers that the network makes of a picture
 
 def onnx_network() -> bytes: # an ONNX model: uint8 [n, height, width, 3] → features and feature maps
-    "Put EfficientNet-Lite0 together, up to its feature maps, and their means over a picture: its features"
+    "Build EfficientNet-Lite0 up to its feature maps, and to their means over a picture: the features"
     from onnx import TensorProto, helper
     network, tensors = _Network(), imagenet_tensors()
     for name, value in dict(zero=0, six=6, scale=1 / 128, shift=-127 / 128).items(): network.keep(name, value)

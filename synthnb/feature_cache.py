@@ -65,26 +65,26 @@ class FeatureCache:
         self.path, self.limit, self.lock = Path(path), limit, Lock()
         self.db, self.new, self.off = None, {}, False
 
-    def attempt(self, work):
-        "What `work` does with the open file, or None; a damaged file is begun anew, once"
+    def _ask(self, work):
+        "Give what `work` returns for the open file, or None; a damaged file is begun anew, once"
         for _ in range(2):
             if self.off: return None
             try:
                 if self.db is None: self.db = _connected(self.path)
                 return work(self.db)
-            except (sqlite3.OperationalError, OSError) as e: self.give_up(e)
-            except sqlite3.DatabaseError: self.begin_anew()
+            except (sqlite3.OperationalError, OSError) as e: self._go_without(e)
+            except sqlite3.DatabaseError: self._begin_anew()
         return None
 
 # %% ../nbs/21c_feature_cache.ipynb #b09fe3b3
 @patch
 def close(self: FeatureCache):
-    "Let go of the file"
+    "Close the file; the next call opens it again"
     if self.db is not None: self.db.close()
     self.db = None
 
 @patch
-def give_up(self: FeatureCache, error):
+def _go_without(self: FeatureCache, error):
     "Go on without a cache, and say why"
     self.close()
     self.off = True
@@ -92,7 +92,7 @@ def give_up(self: FeatureCache, error):
                   "make room, or name another folder in SYNTHNB_CACHE")
 
 @patch
-def begin_anew(self: FeatureCache):
+def _begin_anew(self: FeatureCache):
     "Take a damaged file away"
     self.close()
     for path in (self.path, Path(f"{self.path}-journal")): path.unlink(missing_ok=True)
@@ -107,14 +107,14 @@ def get(self: FeatureCache,
     def look_up(db): return db.execute(f"SELECT key, value FROM features WHERE key IN ({marks})", keys).fetchall()
     with self.lock:
         found = {key: self.new[key] for key in keys if key in self.new}
-        rows = self.attempt(look_up) or []
+        rows = self._ask(look_up) or []
     found |= {key: _row_in(key, value) for key, value in rows}
     return {key: row for key, row in found.items() if row is not None}
 
 # %% ../nbs/21c_feature_cache.ipynb #9e2990dd
 @patch
 def put(self: FeatureCache,
-    rows # pairs of key and features
+    rows # pairs of a key, from `content_key`, and features, float32 [1280]
 ):
     "Keep features; they are written when there are enough, and at the end"
     with self.lock:
@@ -130,13 +130,13 @@ def write(self: FeatureCache):
         with db:
             db.execute("BEGIN IMMEDIATE")
             db.executemany("INSERT OR REPLACE INTO features (key, value) VALUES (?, ?)", rows)
-            self.shorten(db)
-    if rows: self.attempt(insert)
+            self._shorten(db)
+    if rows: self._ask(insert)
     self.new = {}
 
 # %% ../nbs/21c_feature_cache.ipynb #f67d3445
 @patch
-def shorten(self: FeatureCache, db):
+def _shorten(self: FeatureCache, db):
     "Delete the oldest rows, and a tenth more than is needed, where the file takes more than it may"
     (pages,), (size,) = db.execute("PRAGMA page_count").fetchone(), db.execute("PRAGMA page_size").fetchone()
     if pages * size <= self.limit: return

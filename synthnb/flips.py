@@ -56,7 +56,7 @@ def flips(
 
 # %% ../nbs/43c_flips.ipynb #d58a3fdd
 def flips_summary(
-    counted: pd.DataFrame # what `flips` returned
+    counted: pd.DataFrame # from `flips`
 ) -> pd.DataFrame: # one row a setting and arm
     "Average flips over replicates, and count the replicates in which the two networks differ for certain"
     certain = counted.p_mcnemar < .05

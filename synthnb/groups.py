@@ -107,14 +107,14 @@ def by_group(
 
 # %% ../nbs/42a_groups.ipynb #e7f03781
 def of_masks(
-    predictions: pd.DataFrame
+    predictions: pd.DataFrame # of labels: column predicted; of masks: column right
 ) -> bool:
-    "Tell whether masks were predicted and not labels"
+    "Tell whether predictions are of masks, and not of labels"
     return "predicted" not in predictions and "right" in predictions
 
 def refuse_masks(
-    predictions: pd.DataFrame,
-    what: str # that is asked, in the plural
+    predictions: pd.DataFrame, # of labels or masks
+    what: str # name of what is asked for, in the plural, for the message
 ):
     "Raise `BadSetting` where masks were predicted and not labels"
     if not of_masks(predictions): return

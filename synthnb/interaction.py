@@ -43,7 +43,9 @@ def _crossed_at(trials, predictions, setting, names, metric):
 # %% ../nbs/43d_interaction.ipynb #6e6db777
 def interaction(
     run, # a `Run`, or a table of trials
-    first: str = "rotated", second: str = "generated", both: str = "rotated-generated", # arms
+    first: str = "rotated", # arm with one augmentation
+    second: str = "generated", # arm with the other
+    both: str = "rotated-generated", # arm with both
     baseline: str = "original", # arm with neither
     metric: str = None, # see `metrics.as_metric`; None: that of the run, or accuracy
     predictions: pd.DataFrame = None # of a table of trials; None: accuracies without the held-out pictures' part

@@ -11,7 +11,7 @@ import numpy as np
 # %% ../nbs/23_learning.ipynb #41df127a
 def guessing_loss(
     shares: np.ndarray # [classes]: part of the shown pictures that each class has; their sum is 1
-) -> float:
+) -> float: # nats; ln 2 for two equal classes
     "Give the cross-entropy of the best constant answer"
     p = np.asarray(shares, float)
     p = p[p > 0]
@@ -31,7 +31,7 @@ def has_begun(
 # %% ../nbs/23_learning.ipynb #422a90ed
 def one_answer(
     predicted: np.ndarray, # int [pictures]: class numbers
-    truth: np.ndarray # int [pictures]
+    truth: np.ndarray # int [pictures]: numbers of the labels
 ) -> tuple: # share of the most frequent answer, and whether it is nearly the only one though the labels vary
     "Tell how often a network gives its most frequent answer"
     share = np.bincount(predicted).max() / len(predicted)

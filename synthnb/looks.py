@@ -67,10 +67,10 @@ def planned_looks(
 # %% ../nbs/42c_looks.ipynb #e0951242
 @dataclass(frozen=True)
 class Looks:
-    "The looks of a run that may grow"
+    "The looks of a run that may grow; make one with `Looks.plan`"
     replicates: list # at each look
     levels: list # of each look, two-sided, for p-values that are corrected for the family
-    shape: str = "pocock"
+    shape: str = "pocock" # or obrien-fleming
     made: tuple = () # replicates at the looks that were made
 
     @classmethod
@@ -88,7 +88,7 @@ class Looks:
         levels = comparisons * nominal(tuple(at), alpha / comparisons, shape)
         return cls(at, [float(f"{level:.5g}") for level in levels], shape)
 
-    def table(self) -> pd.DataFrame:
+    def table(self) -> pd.DataFrame: # one row a look: replicates, level
         "Show the level of every look"
         return pd.DataFrame(dict(replicates=self.replicates, level=self.levels), index=range(1, len(self.levels) + 1)
             ).rename_axis("look")
@@ -116,13 +116,13 @@ def looks_of(
 def declared_looks(
     looks: Looks # None: none
 ) -> dict: # for config.json
-    "Write down what is declared before the first look"
+    "Give what a run declares before its first look"
     return {} if looks is None else dict(looks=dict(replicates=looks.replicates, levels=looks.levels,
         shape=looks.shape))
 
 # %% ../nbs/42c_looks.ipynb #177c3ba9
 def last_look(
-    looks: Looks
+    looks: Looks # with the looks that were made
 ) -> tuple: # (which, from 1; its replicates; its level)
     "Find the last look that was made; raises `BadSetting` before the first"
     if not looks.made:
@@ -144,7 +144,7 @@ def told(
     looks: Looks, # with the look in question as the last that was made
     open_arms: list, # of `undecided`
     found: list # sentences, one a comparison
-) -> str:
+) -> str: # several lines
     "Say what a look found, and why the run goes on or stops"
     which, replicates, level = last_look(looks)
     head = f"look {which} of {len(looks.levels)}: {plural(replicates, 'replicate')}, level {level:.4f}"
@@ -155,7 +155,7 @@ def told(
 
 # %% ../nbs/42c_looks.ipynb #d8fa11a3
 def out_of_reach(
-    looks: Looks
+    looks: Looks # as planned
 ) -> str: # empty where every look can find something
     "Say which looks have too few replicates for an arm to help or hurt"
     least = [2. ** (1 - n) for n in looks.replicates] # of the signs; the joint test does not multiply it

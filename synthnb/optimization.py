@@ -57,7 +57,7 @@ def optimizer_of(
     clip: float = None, # greatest norm of all gradients together; None: any
     average: float = None # momentum of the moving average of weights; None: no average
 ): # a new keras.Optimizer
-    "Make the optimizer that a recipe asks for"
+    "Make the optimizer that a recipe asks for; raises `BadSetting` where a schedule has no learning rate to start from"
     import keras
     own = type(model.optimizer) if optimizer is None else getattr(keras.optimizers, OPTIMIZERS[optimizer])
     config = (model.optimizer if optimizer is None else own()).get_config()
@@ -81,8 +81,14 @@ def _check_between(low, high, **values):
             raise BadSetting(f"{name}={value!r}: give a number {least}{most}")
 
 def check_optimization(
-    optimizer: str = None, learning_rate: float = None, momentum: float = None, schedule: str = None,
-    warmup: float = 0., weight_decay: float = None, clip: float = None, average: float = None
+    optimizer: str = None, # of `OPTIMIZERS`
+    learning_rate: float = None, # above 0
+    momentum: float = None, # 0..1, of sgd alone
+    schedule: str = None, # of `SCHEDULES`
+    warmup: float = 0., # 0..1, part of the training
+    weight_decay: float = None, # at least 0
+    clip: float = None, # above 0
+    average: float = None # 0..1
 ):
     "Raise `BadSetting` where an optimizer cannot be made; see `optimizer_of`"
     for what, name, known in ("optimizer", optimizer, OPTIMIZERS), ("schedule", schedule, SCHEDULES):

@@ -35,13 +35,13 @@ def sd_range(
 # %% ../nbs/42b_planning.ipynb #87a5e818
 def power_of_none(
     margin: float, # 0.01 is one point
-    replicates: int,
+    replicates: int, # pairs of an arm and the baseline, at least 2
     sd: float, # standard deviation of the paired differences
     arms: int = 1, # compared with the baseline
     pictures: float = 0., # the held-out pictures' part of the standard error
     true: float = 0., # true difference
     alpha: float = .05 # of the two-sided interval
-) -> float:
+) -> float: # 0..1
     "Give the chance to find no difference within ±margin"
     from scipy.stats import chi2, norm, t
     if not sd > 0 or replicates < 2:
@@ -92,8 +92,8 @@ def foreseen(
 @dataclass(frozen=True)
 class Spread:
     "How differences to the baseline vary in one setting, on average over its arms"
-    pairs: int       # replicates
-    sd: float        # of the differences
+    pairs: int       # replicates that the arm and the baseline both have
+    sd: float        # standard deviation of the differences
     pictures: float  # the held-out pictures' part of the standard error
     cell: float      # variance of single answers' differences, which is noise
     held_out: int    # pictures; 0: not known

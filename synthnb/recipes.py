@@ -27,7 +27,7 @@ _all_ = ["LOOK"]
 # %% ../nbs/22_recipes.ipynb #d2415022
 @dataclass(repr=False)
 class Recipe:
-    "How a network is trained. The defaults are the study's values"
+    "How a network is trained; the defaults are the study's values. Raises `BadSetting` for a value that cannot be used"
     steps: int = 900      # batches of the training
     batch: int = 32       # pictures in a batch
     size: int = 128       # side of the square pictures, pixels
@@ -46,7 +46,7 @@ class Recipe:
     cutmix: float = None  # greatest part of a picture that CutMix replaces
     optimizer: str = None # of `OPTIMIZERS`; None: as the network was compiled
     learning_rate: float = None # peak of the schedule; None: the optimizer's own
-    momentum: float = None # of sgd; None: 0.9
+    momentum: float = None # of sgd, 0..1; None: 0.9
     schedule: str = None  # of `SCHEDULES`, over the whole training; None: constant
     warmup: float = 0.    # part of the training in which the learning rate rises
     weight_decay: float = None # None: the optimizer's own
@@ -82,12 +82,12 @@ def _check(self: Recipe):
 
 @patch(as_prop=True)
 def views(self: Recipe) -> dict: # crop, randaugment, mixup, cutmix, augment; None: without
-    "What pictures go through beside shear, zoom and mirror"
+    "The augmentation that a recipe asks for beside shear, zoom, mirror and rotation"
     return strong_or(self.strong, **self._some(_AUGMENTATION))
 
 @patch(as_prop=True)
 def optimization(self: Recipe) -> dict: # as the arguments of `optimizer_of`
-    "What is asked of the optimizer"
+    "The wishes that concern the optimizer"
     return self._some(_OPTIMIZATION)
 
 # %% ../nbs/22_recipes.ipynb #08774c38
@@ -209,7 +209,7 @@ def _check_recipe(recipe, budgets):
 # %% ../nbs/22_recipes.ipynb #6b159f36
 def batches_of(
     images: ImageSet, # real and synthetic pictures
-    recipe: Recipe,
+    recipe: Recipe, # its batch, size, mix and augmentation count here
     seed: int, # decides order and augmentation
     labels: list, # order of the class numbers; None: `images.labels`
     steps: int, # how many batches
@@ -269,7 +269,7 @@ def _soft_labels(teacher, recipe, pictures, classes):
 def fit(
     model, # a compiled Keras network with the metric `accuracy`; trained in place
     images: ImageSet, # real and synthetic pictures
-    recipe: Recipe = Recipe(),
+    recipe: Recipe = Recipe(), # how to train
     seed: int = 0, # decides order and augmentation; dropout and weights follow the seed of `cnn`
     labels: list = None, # order of the class numbers; None: `images.labels`
     tick = None, # called after each step with its number, from 1, and a dict of loss and accuracy of its batch

@@ -58,7 +58,7 @@ def interval(
 
 # %% ../nbs/42_stats.ipynb #c170e913
 def signs(
-    replicates: int,
+    replicates: int, # pairs whose differences get a sign
     columns: int = 1 # numbers that are worked out for each way; the more, the smaller the parts
 ): # yields arrays [ways, replicates] of −1 and 1; the first way of up to 13 replicates is all +
     "Yield the ways to choose signs, but for mirror images: all for up to 13 replicates, 9,999 random ones for more"
@@ -73,7 +73,7 @@ def signs(
 def sign_flip(
     differences: np.ndarray # [..., replicates]: arm minus baseline, to nine decimals
 ) -> np.ndarray: # [...]: p; NaN for fewer than two replicates, and where one is NaN or infinite
-    "Test by permutation of signs, over replicates, whether differences are around zero"
+    "Sign-flip test, over replicates, of whether differences are symmetric around zero"
     d = np.asarray(differences, float)
     n, known = d.shape[-1], np.isfinite(d).all(-1)
     if n < 2: return np.full(d.shape[:-1], np.nan)[()]
@@ -215,13 +215,13 @@ def _check_design(replicates, sd, arms, pictures):
 
 def power_of(
     effect: float, # true difference of accuracies: 0.03 is three points
-    replicates: int,
+    replicates: int, # pairs of an arm and the baseline
     sd: float, # standard deviation of the paired differences
     arms: int = 1, # compared with the baseline
     pictures: float = 0., # the held-out pictures' part of the standard error
     joint: bool = False # whether the arms are tested jointly, so that the least p of the signs is the same for all
-) -> float:
-    "Give the chance that an experiment sees an effect"
+) -> float: # 0..1
+    "Give the chance that an effect ends in `helps`; raises `BadSetting` for a design that cannot be"
     from statsmodels.stats.power import ttest_power
     _check_design(replicates, sd, arms, pictures)
     if not np.isfinite(effect): raise BadSetting(f"effect={effect}: give a number, such as 0.03 for three points")
@@ -239,7 +239,7 @@ def _check_power(power):
     if not 0 < power < 1: raise BadSetting(f"power={power}: give a chance, such as 0.8")
 
 def smallest_effect(
-    replicates: int,
+    replicates: int, # pairs of an arm and the baseline
     sd: float, # standard deviation of the paired differences
     arms: int = 1, # compared with the baseline
     pictures: float = 0., # the held-out pictures' part of the standard error

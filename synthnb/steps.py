@@ -15,7 +15,7 @@ from .files import BadSetting
 # %% ../nbs/22c_steps.ipynb #d06dcc83
 class PlainSteps:
     "Training steps on class numbers, as the network was compiled"
-    def __init__(self, model):
+    def __init__(self, model): # a compiled Keras network, with the metric accuracy
         self.model = model
         self._prepare(np.zeros(1, "int64"))
 
@@ -30,13 +30,16 @@ class PlainSteps:
             return model.train_step((x, y))
         self._train = tf.function(train, jit_compile=model.jit_compile, reduce_retracing=True)
 
-    def step(self, x, y):
+    def step(self, x, y) -> dict: # x: float32 [n, size, size, 3]; y: class numbers [n], or shares [n, classes]
         "Train on one batch; give its loss and accuracy, and its cross-entropy where the loss is another"
         return {name: float(value) for name, value in sorted(self._train(x, y).items())}
 
-    def pace(self, used): "Set the learning rate by the used part of the budget, 0..1, where it goes by the clock"
+    def pace(self, used: float): # part of the budget, 0..1
+        "Set the learning rate, where it goes by the clock"
 
-    def measured(self): return nullcontext() # in which the network has the weights that are to be measured
+    def measured(self): # a context
+        "Give the network the weights that are to be measured, while the context lasts"
+        return nullcontext()
 
     def settle(self): "Give the network the weights that are to be measured, for good"
 
@@ -57,14 +60,14 @@ def _two_columns(p):
     return p if p.shape[-1] > 1 else tf.concat([1 - p, p], 1)
 
 # %% ../nbs/22c_steps.ipynb #2a33b8c0
-def accuracy(y, p):
-    "Whether the class with the greatest share is found, for each picture"
+def accuracy(y, p): # shares and probabilities, float32 [n, classes], or [n, 1] of the second of two classes
+    "Tell for each picture whether the class with the greatest share is found"
     import keras
     if p.shape[-1] == 1: return keras.ops.equal(y > .5, p > .5)
     return keras.metrics.categorical_accuracy(y, p)
 
-def cross_entropy(y, p):
-    "Cross-entropy of shares, or of class numbers, for each picture or pixel"
+def cross_entropy(y, p): # shares or class numbers; probabilities, float32 [n, classes], [n, 1], or [n, h, w, classes]
+    "Give the cross-entropy of each picture or pixel, in nats"
     import tensorflow as tf
     if len(p.shape) > 2: p = tf.reshape(p, [-1, p.shape[-1]]) # of pixels
     y = _two_columns(_as_shares(y, p.shape[-1]))
@@ -98,8 +101,8 @@ def loss_of(
 # %% ../nbs/22c_steps.ipynb #818e3b0c
 class AskedSteps(PlainSteps):
     "Training steps with an optimizer or a loss of a recipe; the network is compiled for them until `close`"
-    def __init__(self, model,
-        optimizer = None, # None: the network's own
+    def __init__(self, model, # a compiled Keras network
+        optimizer = None, # a keras.Optimizer; None: the network's own
         loss = None, # from `loss_of`, for labels as shares; None: the network's own, for class numbers
         plain: bool = False, # the loss is the cross-entropy, which need not be measured beside it
         rate = None # function (used part of the budget) -> learning rate; None: the optimizer's own
@@ -111,16 +114,21 @@ class AskedSteps(PlainSteps):
         model.compile(optimizer or model.optimizer, loss(outputs) if self.shares else model.loss, metrics=metrics)
         self._prepare(np.zeros((1, outputs), "float32") if self.shares else np.zeros(1, "int64"))
 
-    def step(self, x, y): return super().step(x, _as_shares(y, self.model.output_shape[-1]) if self.shares else y)
+    def step(self, x, y) -> dict: # as of `PlainSteps.step`
+        "Train on one batch, with labels as shares where the loss takes these"
+        return super().step(x, _as_shares(y, self.model.output_shape[-1]) if self.shares else y)
 
-    def pace(self, used):
+    def pace(self, used: float): # part of the budget, 0..1
+        "Set the learning rate, where it goes by the clock"
         if self.rate: self.model.optimizer.learning_rate = float(self.rate(used))
 
-    def settle(self): # the average of the weights, where the optimizer keeps one
+    def settle(self):
+        "Take the average of the weights, where the optimizer keeps one"
         self.model.optimizer.finalize_variable_values(self.model.trainable_variables)
 
     @contextmanager
     def measured(self):
+        "Give the network averaged weights while the context lasts, and its own ones again"
         variables = self.model.trainable_variables
         now = [v.numpy() for v in variables] if self.model.optimizer.use_ema else []
         self.settle()
@@ -128,13 +136,15 @@ class AskedSteps(PlainSteps):
         for v, value in zip(variables, now): v.assign(value)
 
     def close(self):
+        "Compile the network as it was before"
         optimizer, loss = self.before
         self.model.compile(optimizer, loss, metrics=["accuracy"])
 
 # %% ../nbs/22c_steps.ipynb #8f745819
 def check_shares(
-    shares: np.ndarray, # [n, classes]
-    n: int, classes: int
+    shares: np.ndarray, # [n, classes], 0..1
+    n: int, # number of pictures
+    classes: int # number of classes
 ) -> np.ndarray: # float32 [n, classes]
     "Raise `BadSetting` if soft labels are not probabilities of these classes, one row a picture"
     shares = np.asarray(shares, "float32")
@@ -148,7 +158,7 @@ def check_shares(
 # %% ../nbs/22c_steps.ipynb #9e133e29
 def entropy(
     shares: np.ndarray # [n, classes]
-) -> float: # mean of the pictures; the least cross-entropy that a network can reach
-    "Say how unsure labels are"
+) -> float: # nats, mean of the pictures: the least cross-entropy that a network can reach
+    "Measure how unsure labels are"
     logs = np.log(shares, out=np.zeros(np.shape(shares), float), where=shares > 0)
     return float(0. - (shares * logs).sum(1).mean())

@@ -15,19 +15,24 @@ from .data import BadSetting, ImageSet, LeakError, shared
 # %% ../nbs/22d_stopping.ipynb #cce298a5
 class Budgets:
     "The budgets that a training passes, in steps or in seconds, and how much it has used"
-    def __init__(self, budgets, timed):
+    def __init__(self, budgets: list, # rising; steps or seconds
+        timed: bool # whether these are seconds
+    ):
         self.ahead, self.last, self.timed, self.began = list(budgets), budgets[-1], timed, time.perf_counter()
         self.step, self.seconds, self.used = 0, 0., 0
 
-    def use(self, step):
+    def use(self, step: int # number of the step, from 1
+    ):
         "Note that a step was made"
         self.step, self.seconds = step, time.perf_counter() - self.began
         self.used = self.seconds if self.timed else step
 
-    def used_up(self): return self.used >= self.last
+    def used_up(self) -> bool:
+        "Whether the last budget is used up"
+        return self.used >= self.last
 
-    def passed(self, ended):
-        "Give each budget that is used up, or all that are left of an ended training; the clock stands still meanwhile"
+    def passed(self, ended: bool): # whether the training has ended: then all that is left counts as passed
+        "Yield each budget that is used up, once; the clock stands still meanwhile"
         while self.ahead and (ended or self.used >= self.ahead[0]):
             paused = time.perf_counter()
             yield self.ahead.pop(0)
@@ -38,22 +43,28 @@ LOOK = 18 # steps of the study's epoch, that `train_accuracy` covers, and betwee
 
 class WholeBudget:
     "End a training when its budget is used up, with the weights of the last step, or their average"
-    def __init__(self, steps): self.steps, self.best_step = steps, 0
+    def __init__(self, steps): self.steps, self.best_step = steps, 0 # steps: `PlainSteps` or `AskedSteps`
 
-    def ends(self, step, used_up):
+    def ends(self, step: int, used_up: bool) -> bool: # number of the step, and whether the budget is used up
+        "Whether the training ends after this step"
         self.best_step = step
         return used_up
 
-    def finish(self): self.steps.settle()
+    def finish(self):
+        "Take the averaged weights, where the recipe asks for them"
+        self.steps.settle()
 
 # %% ../nbs/22d_stopping.ipynb #15432771
 class Patience:
     "End a training when its validation loss falls no more, with the weights of the lowest; look every 18 steps"
-    def __init__(self, steps, batches, patience):
+    def __init__(self, steps, # `PlainSteps` or `AskedSteps`
+        batches, # of the validation pictures: an iterable of float32 [batch, size, size, 3] and class numbers
+        patience: int # steps without a lower loss
+    ):
         self.steps, self.model, self.batches, self.patience = steps, steps.model, batches, patience
         self.best_loss, self.best_step, self.best_weights = np.inf, 0, None
 
-    def loss(self):
+    def loss(self) -> float: # nats
         "Mean cross-entropy of the validation pictures"
         parts = [(self.model.predict_on_batch(x), y) for x, y in self.batches]
         p, y = (np.concatenate(a) for a in zip(*parts))
@@ -61,7 +72,8 @@ class Patience:
         if p.shape[1] == 1: p = np.concatenate([1 - p, p], 1)
         return -np.log(np.maximum(p[np.arange(len(y)), y], 1e-7)).mean()
 
-    def ends(self, step, used_up):
+    def ends(self, step: int, used_up: bool) -> bool: # as of `WholeBudget.ends`
+        "Whether the training ends after this step; takes a look every 18 steps, and at the end"
         if step % LOOK and not used_up: return False
         with self.steps.measured():
             loss = self.loss()
@@ -69,14 +81,16 @@ class Patience:
                 self.best_loss, self.best_step, self.best_weights = loss, step, self.model.get_weights()
         return used_up or step - self.best_step >= self.patience
 
-    def finish(self): self.model.set_weights(self.best_weights)
+    def finish(self):
+        "Put back the weights with the lowest loss"
+        self.model.set_weights(self.best_weights)
 
 # %% ../nbs/22d_stopping.ipynb #2ff56bdc
 def check_validation(
     validation: ImageSet, # kept out of training
     images: ImageSet # to train on
 ):
-    "Raise where pictures cannot say when to stop: there are none, some are synthetic, or some are trained on"
+    "Raise `BadSetting` for no validation pictures or synthetic ones, and `LeakError` for some that are trained on"
     if validation is None or not len(validation):
         raise BadSetting("patience needs pictures to look at that are kept out of training; give some as validation")
     made = validation.kept.origin != "real"

@@ -59,7 +59,7 @@ def _shared_counter(images):
 
 # %% ../nbs/24a_torch_trainer.ipynb #92080adb
 def mixed(
-    images: TrainingSet,
+    images: TrainingSet, # with the share that the arm asks for
     batch: int, # pictures in a batch
     steps: int, # how many batches
     seed: int # decides the order
@@ -103,10 +103,12 @@ class Torch(RecipeTrainer):
         self.recipe, self.budgets, self.device = recipe, budgets, device
 
     @property
-    def params(self) -> dict: return dict(build=self.build.__name__)
+    def params(self) -> dict: # build: name of the function
+        "What the run's configuration keeps"
+        return dict(build=self.build.__name__)
 
-    def prepared(self, recipe: Recipe, encoded=None) -> "Torch":
-        "The trainer of one trial"
+    def prepared(self, recipe: Recipe, encoded=None) -> "Torch": # its recipe; `encoded` is for `Sklearn`
+        "Copy the trainer for one trial; raises `BadSetting` for a recipe with patience or seconds"
         if recipe.patience or recipe.seconds:
             raise BadSetting(f"{self.name}: Torch trains a number of steps; leave out patience and seconds")
         return super().prepared(recipe, encoded)
@@ -128,7 +130,7 @@ def _start(self: Torch, classes, seed): # module, optimizer, loss, device
     return module.train(), optimizer, self.loss or torch.nn.functional.cross_entropy, device
 
 @patch
-def fit_at(self: Torch, train, labels, budgets, seed, reached, validation=None, tick=None):
+def fit_at(self: Torch, train, labels, budgets, seed, reached, validation=None, tick=None): # as of `train_through`
     "Train through all budgets; at each, hand over a predictor"
     recipe, torch = recipe_for(self, Recipe()), load_torch()
     module, optimizer, loss_of, device = self._start(len(labels), seed)

@@ -28,7 +28,7 @@ from .recipes import fit as fit_network
 
 # %% ../nbs/24_trainers.ipynb #106e785d
 class TrainingSet(ImageSet):
-    "The pictures that a trainer is given, in the mix of an arm; it counts what it hands out"
+    "The pictures that a trainer is given, in the mix of an arm; the set counts what it hands out, by origin"
     def __init__(self,
         items: pd.DataFrame, # one row a picture, as of `ImageSet`
         root, # folder that the paths start from
@@ -50,22 +50,26 @@ class TrainingSet(ImageSet):
         every = [self.handed, *(read() for read, _ in self.elsewhere)]
         return {origin: sum(counts[origin] for counts in every) for origin in ORIGINS}
 
-    def count_too(self, read, # gives counts by origin
-        reset # sets them to zero
+    def count_too(self, read, # function that gives counts by origin
+        reset # function that sets these counts to zero
     ):
         "Add a counter that other processes fill"
         self.elsewhere.append((read, reset))
 
     def forget(self):
-        "Begin to count anew"
+        "Set all counts to zero"
         self.handed = dict.fromkeys(ORIGINS, 0)
         for _, reset in self.elsewhere: reset()
 
 # %% ../nbs/24_trainers.ipynb #0d6bcd99
 @patch
-def tfdata(self: TrainingSet, size: int, batch: int = 32, seed: int = 0, steps: int = None, share: float = None,
-    shear: float = 0., zoom: float = 0., flip: bool = False, labels: list = None, rows: bool = False, order = None,
-    memory: int = 2**31, crop: tuple = None, rotate: float = 0.): # tf.data.Dataset, as of `ImageSet.tfdata`
+def tfdata(self: TrainingSet, size: int, batch: int = 32, seed: int = 0, steps: int = None, # as of `ImageSet.tfdata`
+    share: float = None, # synthetic part of each batch, or a dict of parts; None: as the arm asks
+    shear: float = 0., zoom: float = 0., flip: bool = False, # as of `ImageSet.tfdata`
+    labels: list = None, # order of the class numbers; None: that of the arm
+    rows: bool = False, order = None, memory: int = 2**31, crop: tuple = None, # as of `ImageSet.tfdata`
+    rotate: float = 0. # up to this angle, ± degrees
+): # tf.data.Dataset, as of `ImageSet.tfdata`
     "Make batches in the arm's mix; a picture counts when its batch is taken"
     import tensorflow as tf
     def note(numbers):
@@ -95,13 +99,13 @@ def weights(self: TrainingSet) -> np.ndarray: # float64 [n], in the order of the
 
 # %% ../nbs/24_trainers.ipynb #91f18933
 class Ticks:
-    "What a trainer told, and how long it took; the clock can stand still"
+    "Collects what a trainer tells after each step, and measures the time; `began` can be moved to pause the clock"
     def __init__(self, tell=None): # called with each step's number and logs
         self.tell = tell or (lambda step, logs: None)
         self.begin()
 
     def begin(self):
-        "Begin a training"
+        "Forget the steps so far, and start the clock"
         self.step, self.losses, self.accuracies, self.began = 0, [], deque(maxlen=LOOK), time.perf_counter()
 
     def __call__(self, step: int, # number of the step, from 1
@@ -113,7 +117,9 @@ class Ticks:
         self.tell(step, logs)
 
     @property
-    def seconds(self) -> float: return time.perf_counter() - self.began
+    def seconds(self) -> float: # since `begin`
+        "Time of the training"
+        return time.perf_counter() - self.began
 
 # %% ../nbs/24_trainers.ipynb #5bdaab95
 @patch
@@ -144,12 +150,12 @@ def _fit_with(fit, train, labels, budget, seed, **more):
 class FunctionTrainer:
     "A plain function as a trainer"
     function: object     # fit(train, labels, budget, seed, validation=None, tick=None) → predictor
-    name: str
+    name: str            # letters, digits, - and _
     budgets: list = None # in the experiment's unit; None: the experiment's; []: it is not trained by steps
     arms: list = None    # names of the arms that it is given; None: all but strong augmentation
 
-    def fit(self, train, labels, budget, seed, validation=None, tick=None):
-        "Call the function with what it takes"
+    def fit(self, train, labels, budget, seed, validation=None, tick=None): # all as of `train_through`
+        "Call the function, with `validation` and `tick` only where it has such parameters"
         return _fit_with(self.function, train, labels, budget, seed, validation=validation, tick=tick)
 
 # %% ../nbs/24_trainers.ipynb #54bc6612
@@ -170,9 +176,9 @@ def as_trainer(given): # something with name and fit, or fit_at
 # %% ../nbs/24_trainers.ipynb #93d6fb3b
 def answers(
     predictor, # what a trainer gave
-    images: ImageSet,
+    images: ImageSet, # to ask about
     classes: int, # number of classes
-    name: str # of the trainer
+    name: str # of the trainer, for messages
 ) -> np.ndarray: # float32 [n, classes]
     "Ask a predictor; raises `SynthnbError` where it gives no probabilities"
     if not callable(predictor): raise SynthnbError(f"the trainer {name} gave {predictor!r} in place of a predictor, a "
@@ -190,13 +196,13 @@ def answers(
 # %% ../nbs/24_trainers.ipynb #73e89d86
 def train_through(
     trainer, # from `as_trainer`
-    train: TrainingSet,
+    train: TrainingSet, # what it may train on; it counts what it hands out
     labels: list, # order of the class numbers
     budgets: list, # rising: steps, or seconds
     seed: int, # decides the training
     reached, # called at each budget, with the budget and a predictor
     validation: ImageSet = None, # real pictures kept out of training
-    ticks: Ticks = None
+    ticks: Ticks = None # collects losses and time; None: a new one
 ):
     "Train, and hand over a predictor at each budget"
     ticks = Ticks() if ticks is None else ticks
@@ -211,8 +217,8 @@ def train_through(
 # %% ../nbs/24_trainers.ipynb #345e0738
 TEACHERS = ("view", "stored")
 
-def recipe_for(trainer, given: Recipe) -> Recipe:
-    "The recipe that a trainer follows in an experiment with a recipe `given`"
+def recipe_for(trainer, given: Recipe) -> Recipe: # `given` is the experiment's
+    "Find the recipe that a trainer follows: its own, the experiment's with its changes, or the experiment's"
     own = getattr(trainer, "recipe", None)
     if own is None: return given
     if not isinstance(own, dict): return own
@@ -224,13 +230,13 @@ class RecipeTrainer:
     strong = True    # can be given strongly augmented pictures
     by_recipe = True # takes as many pictures a step as the recipe says
 
-    def prepared(self, recipe: Recipe, encoded=None):
-        "The trainer of one trial"
+    def prepared(self, recipe: Recipe, encoded=None): # its recipe; `encoded` is for `Sklearn`
+        "Copy the trainer for one trial"
         mine = copy.copy(self)
         mine.recipe = recipe
         return mine
 
-    def fit(self, train, labels, budget, seed, validation=None, tick=None): # → predictor
+    def fit(self, train, labels, budget, seed, validation=None, tick=None): # as of `train_through`; → predictor
         "Train to one budget"
         found = []
         self.fit_at(train, labels, [budget], seed, lambda budget, predictor: found.append(predictor), validation, tick)
@@ -280,16 +286,16 @@ def _network(trainer, classes, seed):
 # %% ../nbs/24_trainers.ipynb #21a67c11
 @dataclass
 class KerasPredictor:
-    "What a network says of pictures"
+    "Asks a network about pictures; a picture set is decoded once"
     network: object # from `forward`; it follows the training
     size: int       # side of the squares, pixels
     labels: list    # order of the class numbers
-    decoded: dict   # batches by the set that they are of
+    decoded: dict   # id of an image set: the set and its batches; {} at first
     facts: dict = None # of the training, from `fit`
     model: object = None # the Keras network itself
 
     def look(self, images: ImageSet) -> tuple: # float32 [n, classes], and [n, features] or None
-        "Give probabilities, and what the last hidden layer makes of the pictures"
+        "Give probabilities, and the outputs of the last hidden layer"
         if hasattr(images, "batches"): return predict(self.network, images.batches(self.size)) # a `ShiftedSet`
         if id(images) not in self.decoded:
             self.decoded[id(images)] = images, images.tfdata(self.size, 32, labels=self.labels)
@@ -299,7 +305,7 @@ class KerasPredictor:
 
 # %% ../nbs/24_trainers.ipynb #7f9b8337
 @patch
-def fit_at(self: Keras, train, labels, budgets, seed, reached, validation=None, tick=None):
+def fit_at(self: Keras, train, labels, budgets, seed, reached, validation=None, tick=None): # as of `train_through`
     "Train through all budgets; at each, hand over a predictor"
     recipe, pictures = recipe_for(self, Recipe()), ImageSet(train.items, train.root)
     model = _network(self.prepared(recipe), len(labels), seed)
@@ -321,7 +327,7 @@ def _real_folds(y, groups, real):
     return [(fit_on, asked[real[asked]]) for fit_on, asked in folds]
 
 def fit_regression(
-    x: np.ndarray, # float [n, features]
+    x: np.ndarray, # float [n, features]; they are standardised
     y: np.ndarray, # int [n]: class numbers
     groups: np.ndarray, # [n]: source of each picture
     real: np.ndarray = None, # bool [n]; None: all are
@@ -356,10 +362,12 @@ class Sklearn:
                              "parameter probability=True")
 
     @property
-    def params(self) -> dict: return {} if self.estimator is None else dict(estimator=repr(self.estimator))
+    def params(self) -> dict: # estimator: as it is shown
+        "What the run's configuration keeps"
+        return {} if self.estimator is None else dict(estimator=repr(self.estimator))
 
-    def prepared(self, recipe=None, encoded=None) -> "Sklearn":
-        "The trainer of one trial, that takes features of the held-out pictures from `encoded`, a function of a set"
+    def prepared(self, recipe=None, encoded=None) -> "Sklearn": # `encoded`: a function of a set, in place of `encode`
+        "Copy the trainer for one trial, which takes the features of held-out pictures from `encoded`; no recipe counts"
         mine = copy.copy(self)
         mine.encoded = encoded
         return mine
@@ -380,8 +388,8 @@ def _fitted_estimator(estimator, x, y, groups, real, weights, seed):
                      "no share, or take another estimator")
 
 @patch
-def fit(self: Sklearn, train, labels, budget=None, seed=0, validation=None, tick=None): # → predictor
-    "Fit on all pictures"
+def fit(self: Sklearn, train, labels, budget=None, seed=0, validation=None, tick=None): # of `train_through`
+    "Fit on all pictures, and give a predictor; raises `BadSetting` where an estimator cannot follow the arm's share"
     began, y, real = time.perf_counter(), train.numbers(labels), (train.kept.origin == "real").to_numpy()
     train.hand_out(np.arange(len(train)))
     x = encode(train)
@@ -395,12 +403,12 @@ def fit(self: Sklearn, train, labels, budget=None, seed=0, validation=None, tick
 
 # %% ../nbs/24_trainers.ipynb #4601d19e
 def teacher_of(
-    train: TrainingSet,
+    train: TrainingSet, # the teacher learns from its real pictures only
     labels: list, # order of the class numbers
     seed: int, # decides the teacher
     on_views: bool = False # label what the student sees; False: the pictures, once
 ): # float32 [pictures in use, classes]; or a function of float32 [n, size, size, 3] in 0..1 that gives such rows
-    "Fit a teacher on the real pictures, and let it label all of them softly"
+    "Fit `frozen` on the real pictures, and let it label all pictures, or views of them, with probabilities"
     real = train.only(origin="real")
     known = Sklearn().fit(TrainingSet(real.items, real.root, labels), labels, None, seed).model
     if not on_views: return known.predict_proba(encode(ImageSet(train.items, train.root))).astype("float32")

@@ -213,7 +213,7 @@ def _draw_doubled(ax, rows):
         textcoords="offset points", ha="center")
 
 def variance_figure(
-    table # from `variance`, or a `Run`
+    table # from `variance`; or a `Run`
 ): # a matplotlib Figure
     "Draw what makes each arm's difference uncertain, and what doubling each part would bring"
     if not isinstance(table, pd.DataFrame): table = variance(table)

@@ -52,7 +52,7 @@ def _tensors(data: bytes) -> dict: # name → array
 
 # %% ../nbs/21a_weights.ipynb #9ba52d8a
 def imagenet_tensors() -> dict: # name in the file → array, not writable
-    "Get the weights of EfficientNet-Lite0 as its file has them, with the normalisations by themselves"
+    "Read the weights of EfficientNet-Lite0 as its file has them: convolutions and normalisations apart"
     return _tensors(_weights_file())
 
 # %% ../nbs/21a_weights.ipynb #54f5dc4e
@@ -61,9 +61,10 @@ HALVING_BLOCKS = {1, 3, 5, 11} # of its 16 blocks, those whose output has half t
 
 def folded(
     tensors: dict, # from `imagenet_tensors`; what is used is taken out
-    conv: str, norm: str # names of a convolution and of the normalisation behind it
+    conv: str, # name of a convolution, such as `_conv_stem`
+    norm: str # name of the normalisation behind it, such as `_bn0`
 ) -> tuple: # kernel [out, in, height, width] and bias [out]
-    "Fold a normalisation into the convolution before it"
+    "Fold a normalisation into the convolution before it: kernel × gain, and shift − mean × gain as bias"
     kernel = tensors.pop(f"{conv}.weight")
     parts = "weight", "bias", "running_mean", "running_var"
     gain, shift, mean, variance = (tensors.pop(f"{norm}.{part}") for part in parts)

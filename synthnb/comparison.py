@@ -16,13 +16,13 @@ from fastcore.basics import patch
 
 from .files import BadSetting, NotFound, place, plural, write_atomic
 
-# %% ../nbs/49_comparison.ipynb #da206595
+# %% ../nbs/49_comparison.ipynb #adfb9d23
 SETTING = ["on", "trainer", "per_class", "budget"]
 TEST = "test" # the held-out pictures as they are, among the sets that networks are measured on
 
 def settings(
     table: pd.DataFrame # trials, predictions or a comparison
-) -> list: # of dicts: sets and trainers in their order, of each the smallest first; one empty dict if nothing varies
+) -> list: # of dicts: sets and trainers as in the table, numbers from the smallest; one empty dict if nothing varies
     "List what varies of `on`, `trainer`, `per_class` and `budget`"
     varying = [c for c in SETTING if c in table and table[c].nunique(dropna=False) > 1]
     if not varying: return [{}]
@@ -31,11 +31,11 @@ def settings(
     found = found.assign(**{c: pd.Categorical(found[c], found[c].unique()) for c in named})
     return found.sort_values(varying).astype(dict.fromkeys(named, str)).to_dict("records")
 
-# %% ../nbs/49_comparison.ipynb #9b418e76
+# %% ../nbs/49_comparison.ipynb #3068f8c4
 def matches(
-    column: pd.Series,
+    column: pd.Series, # of a table
     value # NaN or None stand for a missing value
-) -> pd.Series:
+) -> pd.Series: # of bool
     "Tell where a column has a value; a missing value equals a missing value"
     return column.isna() if pd.isna(value) else column == value
 
@@ -124,7 +124,7 @@ class _Fact:
 
     def __set__(self, table, value): raise AttributeError(f"to change the {self.name} of a comparison, compare again")
 
-# %% ../nbs/49_comparison.ipynb #67a5b9a6
+# %% ../nbs/49_comparison.ipynb #fab53d63
 class Comparison(pd.DataFrame):
     "A table of verdicts, one row an arm and setting, which knows the facts of the whole comparison"
     _metadata = ["facts"]
@@ -133,12 +133,16 @@ class Comparison(pd.DataFrame):
     unit, left_out, beforehand, metrics = _Fact(), _Fact(), _Fact(), _Fact()
     alpha, looks, look = _Fact(), _Fact(), _Fact()
 
-    def __init__(self, data=None, *args, **kwargs): super().__init__(data, *args, **kwargs)
+    def __init__(self,
+        data = None, # as for a DataFrame; it has no facts until `Comparison.of` or `compare` gives them
+        *args, # as for a DataFrame
+        **kwargs # as for a DataFrame
+    ): super().__init__(data, *args, **kwargs)
 
     @classmethod
     def of(cls,
         table: pd.DataFrame, # columns as `compare` makes them
-        facts: Facts
+        facts: Facts # of this table
     ) -> "Comparison":
         "Make a comparison of a table and its facts"
         out = cls(table)
@@ -155,28 +159,28 @@ class Comparison(pd.DataFrame):
             out.facts = first if all(facts == first for facts in rest) else None
         return out
 
-# %% ../nbs/49_comparison.ipynb #d687afa7
+# %% ../nbs/49_comparison.ipynb #f7026f59
 def as_comparison(
     table: pd.DataFrame # what `compare` returned, or rows of it
-) -> Comparison: # the same
-    "Refuse a table that has lost the facts of its comparison"
+) -> Comparison: # the table itself
+    "Give the table; raise `BadSetting` where it has lost the facts of its comparison"
     if isinstance(table, Comparison) and table.facts is not None: return table
     raise BadSetting("this table has lost what `compare` noted of it, as happens when it is joined to another or "
                      "saved by other means; give what compare returns, or what Comparison.open reads")
 
-# %% ../nbs/49_comparison.ipynb #49a35c4a
+# %% ../nbs/49_comparison.ipynb #c955b12d
 @patch
 def save(self: Comparison,
     path: str # of the table, ends in .csv; the facts go into the .json file of the same name
 ) -> Path: # of the table
-    "Write the table as CSV, and its facts beside it as JSON"
+    "Write the table as CSV and its facts beside it as JSON; raises `BadSetting` for another ending"
     path, facts = place(path), asdict(as_comparison(self).facts)
     if path.suffix != ".csv":
         raise BadSetting(f"{path}: a comparison is saved as a .csv file and a .json file beside it; name the first")
     write_atomic(path.with_suffix(".json"), json.dumps(facts, indent=1, ensure_ascii=False).encode())
     return write_atomic(path, self.to_csv(index=False).encode())
 
-# %% ../nbs/49_comparison.ipynb #8eb8dca6
+# %% ../nbs/49_comparison.ipynb #3a2b62d7
 def _read_table(data):
     "Read numbers as they were written, and take no name for a missing value"
     return pd.read_csv(io.BytesIO(data), dtype=dict(arm=str, on=str, verdict=str, metric=str), keep_default_na=False,
@@ -184,9 +188,9 @@ def _read_table(data):
 
 @patch(cls_method=True)
 def open(cls: Comparison,
-    path: str # of the table
+    path: str # of the table, ends in .csv
 ) -> Comparison:
-    "Read what `save` wrote"
+    "Read what `save` wrote; raises `NotFound`, and `BadSetting` for files that hold no comparison"
     path = place(path)
     beside = path.with_suffix(".json")
     for file in (path, beside):

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['comparison_table', 'explained', 'comparison_section', 'curve_sections', 'spread_sections', 'shift_sections']
 
-# %% ../nbs/46f_evidence.ipynb #522b792c
+# %% ../nbs/46f_evidence.ipynb #175f4e9f
 import html
 
 import pandas as pd
@@ -17,32 +17,35 @@ from .figures import Panel, accuracy_figure, curve_figure, curves, difference_fi
 from .files import joined, plural
 from .page import drawn, folded, paragraph, section, table, where_possible
 from .peeking import peeking
-from .shift import corruption_errors, effective_robustness, gain_in_words, shift_figure, shift_gains, shifts_figure
+from .shift import (corruption_errors, effective_robustness, gain_in_words, shift_figure, shift_gains,
+    shifts_figure)
 from .variance import variance, variance_figure
 
-# %% ../nbs/46f_evidence.ipynb #12467184
+# %% ../nbs/46f_evidence.ipynb #62b7d05c
 _of_comparison = {
-    "began": "trainings that left the loss of guessing behind, of all",
-    "still rising": "whether the arm still gained when its trainings ended",
-    "verdict": "helps or hurts: a difference was found; no difference: it surely lies within the margin; not enough "
-               "evidence: neither can be said",
-    "accuracy, %": "held-out real pictures that were told right: the mean over replicates",
-    "difference, points": "to the baseline, in percentage points, paired by replicate",
-    "p, corrected": "how often chance alone would give such a difference, corrected for the number of comparisons",
+    "began": "how many trainings began to learn: their loss fell below that of guessing",
+    "still rising": "whether the arm's trainings still improved when they ended",
+    "verdict": "helps or hurts: there is a difference; no difference: it lies within the margin; not enough evidence: "
+               "neither can be said",
+    "accuracy, %": "share of the held-out real pictures that were classified correctly, mean over replicates",
+    "difference, points": "accuracy of the arm less that of the baseline, in percentage points, paired by replicate",
+    "p, corrected": "how often chance alone would give a difference as large, corrected for the number of comparisons",
     "ahead next time, %": "the chance that the arm beats the baseline if both are trained once more",
-    "pairs": "replicates in which both were trained"}
+    "pairs": "replicates in which both the arm and the baseline were trained"}
 
-# %% ../nbs/46f_evidence.ipynb #5dbbb616
+# %% ../nbs/46f_evidence.ipynb #d0397808
 def _column_meanings(columns):
     "What the columns of the comparison mean, those of intervals too"
-    said = "covers the true value beside it in 95 % of such runs; not corrected for the number of comparisons"
+    said = "holds the true value in 95 % of such runs; not corrected for the number of comparisons"
     spread = {c: said for c in columns if c.endswith("interval")}
-    other = {c: "of the metric; see its name" for c in columns if c in ("value", "difference")}
+    other = {c: f"{c} of the metric that the row names" for c in columns if c in ("value", "difference")}
     known = _of_comparison | spread | other
     return {c: known[c] for c in columns if c in known}
 
-# %% ../nbs/46f_evidence.ipynb #b30011ec
-def comparison_table(comparison) -> str: # HTML
+# %% ../nbs/46f_evidence.ipynb #2a548108
+def comparison_table(
+    comparison # of a run
+) -> str: # HTML
     "Write the comparison for people: the arm, its verdict and its difference first"
     shown = comparison.readable()
     first = ["arm", "verdict", "difference, points", "difference", *(c for c in shown if c.startswith("its "))]
@@ -53,7 +56,7 @@ def comparison_table(comparison) -> str: # HTML
     order = [*where, *(c for c in first if c in shown), *rest, *(c for c in late if c in shown)]
     return table(shown[order], explain=_column_meanings(order))
 
-# %% ../nbs/46f_evidence.ipynb #661c7049
+# %% ../nbs/46f_evidence.ipynb #69ed7330
 def explained(
     comparison # of a run
 ) -> str:
@@ -65,16 +68,16 @@ def explained(
     what = joined(comparison.metrics) if comparison.metrics else "Accuracy"
     return (f"{what} on held-out real pictures, mean and 95 % interval over {over}; the difference to "
             f"{comparison.baseline} is paired by replicate. p is the larger of two: of the sign-flip test over "
-            "replicates, which for a mean assumes that differences are distributed symmetrically, and of the "
-            f"interval. It is corrected for {plural(comparison.family, 'comparison')}{before} "
-            f"({comparison.facts.correction}); the intervals are not, so that one may leave out zero where the "
-            f"evidence is not enough. {same} means that two one-sided tests, corrected too, find the difference "
-            "to lie there, whether it is zero or not. Ahead next time: the chance that the arm beats the baseline "
-            "if both are trained once more.")
+            "replicates, which assumes that differences are distributed symmetrically, and of the t-test that belongs "
+            f"to the interval. It is corrected for {plural(comparison.family, 'comparison')}{before} "
+            f"({comparison.facts.correction}); the intervals are not, so an interval may leave out zero where the "
+            f"evidence is not enough. {same} means that two one-sided tests, corrected too, place the difference "
+            "within these bounds, whether it is zero or not. Ahead next time: the chance that the arm beats the "
+            "baseline if both are trained once more.")
 
-# %% ../nbs/46f_evidence.ipynb #0c47ee8b
+# %% ../nbs/46f_evidence.ipynb #90bdc936
 def _seen_in_panel(view):
-    "The means and differences of a panel, as a text for those who do not see the figure"
+    "The means and differences of a panel, as a text for readers who cannot see the figure"
     scale, unit = (100, " %") if view.metric.unit else (1, "")
     rows = view.rows
     means = joined(f"{row.arm} {scale * row['mean']:.{1 if unit else 3}f}{unit}" for _, row in rows.iterrows())
@@ -86,7 +89,7 @@ def _seen_in_panel(view):
     apart = joined((said(row) for _, row in judged.iterrows()), between="; ")
     return f"Means: {means}.", f"{apart}."
 
-# %% ../nbs/46f_evidence.ipynb #c6356909
+# %% ../nbs/46f_evidence.ipynb #10478847
 def _comparison_figures(trials, comparison, predictions, metrics): # yields HTML
     "Figures of each metric, of one trainer"
     setting = settings(comparison)[-1]
@@ -97,7 +100,7 @@ def _comparison_figures(trials, comparison, predictions, metrics): # yields HTML
             "95 % intervals. A thin line joins the trials of one replicate.", means))
         if len(comparison) > 1:
             parts.append(drawn(difference_figure(*shown), f"Differences of {metric.name} to the baseline with 95 % "
-                "intervals, each pair as a dot. The band is the margin: differences in it do not matter.", apart))
+                "intervals, and each pair as a dot. The band is the margin: differences in it do not matter.", apart))
         yield f'<div class="figures">{"".join(parts)}</div>'
     if setting: yield paragraph(f"The figures show the last setting, {in_words(setting, comparison.unit)}.")
 
@@ -112,14 +115,14 @@ def _by_trainer(pieces, trials, comparison, predictions, *more): # yields HTML
         if name and found: yield f"<h3>{html.escape(name)}</h3>"
         yield from found
 
-# %% ../nbs/46f_evidence.ipynb #74907e44
+# %% ../nbs/46f_evidence.ipynb #6eeb4f8a
 def comparison_section(
-    trials: pd.DataFrame,
-    comparison,
-    predictions: pd.DataFrame, # None: not known
-    metrics: list # of `Metric`
+    trials: pd.DataFrame, # one row a trial
+    comparison, # of these trials
+    predictions: pd.DataFrame, # one row a held-out picture and trial; None: not known
+    metrics: list # of `Metric`: those that are drawn
 ) -> str: # HTML
-    "Write the table for people, and figures of each metric"
+    "Write the table of the comparison, and figures of each metric"
     parts = [comparison_table(comparison), *_by_trainer(_comparison_figures, trials, comparison, predictions, metrics),
              folded("How differences are judged", paragraph(explained(comparison)), kind="key")]
     return section("The comparison", *parts)
@@ -131,7 +134,7 @@ def _worth_a_curve(trials, comparison): # yields budget, per_class, share
     lines, _ = curves(trials, comparison, "share")
     if any(len(points) > 2 for points in lines.values()): yield "share"
 
-# %% ../nbs/46f_evidence.ipynb #6039a77b
+# %% ../nbs/46f_evidence.ipynb #d2cf2191
 def _areas_in_words(trials, predictions, comparison): # yields one paragraph, or none
     "Each arm's effect over all budgets as one number"
     setting = {k: v for k, v in settings(comparison)[-1].items() if k == "per_class"}
@@ -139,8 +142,8 @@ def _areas_in_words(trials, predictions, comparison): # yields one paragraph, or
     found = area(at(trials, setting), seen, comparison.baseline)
     said = [f"{row.arm} {points(row.area)} points ({points(row.area_low)} to {points(row.area_high)})"
             for row in found.itertuples() if row.arm != REFERENCE]
-    if said: yield paragraph(f"Mean difference to {comparison.baseline} over the whole course of the training, on the "
-                             f"logarithmic axis, with 95 % intervals that are not corrected: {joined(said)}.")
+    if said: yield paragraph(f"On average over all budgets (on a logarithmic scale), the difference to "
+                             f"{comparison.baseline} is, with 95 % intervals that are not corrected: {joined(said)}.")
 
 # %% ../nbs/46f_evidence.ipynb #2b82d6ce
 def _seen_in_curve(trials, comparison, x):
@@ -150,45 +153,51 @@ def _seen_in_curve(trials, comparison, x):
             for name, rows in lines.items()]
     return f"Held-out accuracy, smallest to largest {x}: {joined(ends)}."
 
-# %% ../nbs/46f_evidence.ipynb #31ac92e8
+# %% ../nbs/46f_evidence.ipynb #564baf77
+_axes = dict(budget="the length of the training", per_class="the number of real pictures of each class",
+    share="the synthetic part of the training pictures")
+
 def _curves_of(trials, comparison, predictions): # yields HTML
     over = list(_worth_a_curve(trials, comparison))
     if not over: return
     yield from _areas_in_words(trials, predictions, comparison)
-    shown = [drawn(curve_figure(trials, x, comparison), f"Held-out accuracy and difference to the baseline over {x}, "
-                   "means with 95 % intervals.", _seen_in_curve(trials, comparison, x)) for x in over]
+    shown = [drawn(curve_figure(trials, x, comparison), f"Held-out accuracy and difference to the baseline over "
+                   f"{_axes[x]}.", _seen_in_curve(trials, comparison, x)) for x in over]
     yield f'<div class="figures">{"".join(shown)}</div>'
 
-# %% ../nbs/46f_evidence.ipynb #c4e78aa2
+# %% ../nbs/46f_evidence.ipynb #c7e2a37e
 def curve_sections(
-    trials: pd.DataFrame,
-    predictions: pd.DataFrame, # None: not known
-    comparison
-): # yields one section, or none
-    "Draw what varies: budgets, numbers of pictures, shares of synthetic ones"
+    trials: pd.DataFrame, # one row a trial
+    predictions: pd.DataFrame, # one row a held-out picture and trial; None: not known
+    comparison # of these trials
+): # yields one section as HTML, or none
+    "Draw accuracy over what varies: budgets, numbers of real pictures, synthetic shares"
     found = list(_by_trainer(_curves_of, trials, comparison, predictions))
     if not found: return
-    read = paragraph("Held-out accuracy and the paired difference to the baseline, means with 95 % intervals; what is "
-                     "not on the axis is at its last setting.")
+    read = paragraph("Above, the held-out accuracy of each arm; below, its paired difference to the baseline: means "
+                     "with 95 % intervals. Whatever is not on the axis is at its last setting.")
     yield section("Curves", read, *found)
 
-# %% ../nbs/46f_evidence.ipynb #1ff83e4e
+# %% ../nbs/46f_evidence.ipynb #e47a5c7b
 def _about_spread(run, trials, predictions): # yields HTML
-    yield paragraph("What makes each difference to the baseline uncertain in the last setting, and its standard error "
-        "with twice as many of each part.")
+    yield paragraph("A difference to the baseline varies with the held-out pictures, with the random numbers of a "
+        "training (seed), with the real pictures drawn to train on (draw), and with what the generator made of them. "
+        "The figure says how much of the uncertainty comes from each part, in the last setting. Where every replicate "
+        "changes several parts at once, these stand together. In brackets: how many there were.")
     found = variance(trials, predictions, baseline=run.baseline, shared=run.overlap())
     most = found.loc[found.groupby("arm", sort=False).share.idxmax()]
     seen = joined(f"{row.arm}: {100 * row.share:.0f} % from {row.part}" for row in most.itertuples())
-    yield drawn(variance_figure(found), "Shares of the variance of each difference (left), and the standard error that "
-        "twice as many of a part would leave (right): the longest arrow says what to spend on next.",
+    yield drawn(variance_figure(found), "Left: shares of the variance of each difference. Right: its standard error "
+        "now, and with twice as many of a part; the longest arrow shows what to spend on next.",
         f"Largest parts. {seen}.")
 
-# %% ../nbs/46f_evidence.ipynb #baa07ff7
+# %% ../nbs/46f_evidence.ipynb #83872cd4
 _of_choice = {
-    "arm": "", "chosen": "how the budget would have been chosen on the held-out pictures",
-    "reported, %": "the accuracy that would have been reported", "from": "lower end of the 95 % interval of too much",
-    "honest, %": "the accuracy on held-out pictures that did not choose", "to": "its upper end",
-    "too much, points": "by how much the report would have been too good"}
+    "chosen": "how the budget would have been chosen on the held-out pictures",
+    "reported, %": "the accuracy that would have been reported",
+    "honest, %": "the accuracy on held-out pictures that had no part in the choice",
+    "too much, points": "reported less honest: by how much the report would have been too good",
+    "from": "lower end of the 95 % interval of too much", "to": "upper end of this interval"}
 
 def _about_choice(run, predictions): # yields HTML
     found = peeking(predictions, run.baseline)
@@ -198,10 +207,10 @@ def _about_choice(run, predictions): # yields HTML
     shown = {"arm": found.arm, "chosen": found.choice, f"at {run.unit} (median)": found.budget.map("{:,.0f}".format),
         "reported, %": percent("accuracy"), "honest, %": percent("honest"), "too much, points": percent("optimism"),
         "from": percent("optimism_low"), "to": percent("optimism_high")}
-    yield paragraph("Had the best of the measured budgets been chosen on the held-out pictures, it would have been "
-        "reported as this accurate. It is honest where other held-out pictures choose than those that measure. No "
-        "verdict here rests on such a choice.")
-    yield table(pd.DataFrame(shown), 1, {c: text for c, text in _of_choice.items() if text})
+    yield paragraph("Many comparisons report the best of several budgets (lengths of training), chosen on the pictures "
+        "that also measure the accuracy. That result looks better than it is; the table says by how much, here. No "
+        "verdict of this report rests on such a choice.")
+    yield table(pd.DataFrame(shown), 1, _of_choice)
 
 # %% ../nbs/46f_evidence.ipynb #15eed147
 def _whole_replicates(trials):
@@ -210,12 +219,12 @@ def _whole_replicates(trials):
     rows = rows[rows.arm != REFERENCE]
     return len(rows.pivot(index="replicate", columns=["arm", "budget"], values="test_accuracy").dropna())
 
-# %% ../nbs/46f_evidence.ipynb #73aa7354
+# %% ../nbs/46f_evidence.ipynb #b6864e86
 def spread_sections(
     run, # a `Run`
-    trials: pd.DataFrame,
-    predictions: pd.DataFrame # None: not known
-): # yields sections, on the first trainer
+    trials: pd.DataFrame, # one row a trial
+    predictions: pd.DataFrame # one row a held-out picture and trial; None: not known
+): # yields sections as HTML, on the first trainer
     "Say what makes the differences uncertain, and what a choice among budgets would have added"
     trials, predictions = of_trainer(trials), predictions if predictions is None else of_trainer(predictions)
     whole, compared = _whole_replicates(trials), set(trials.arm) - {REFERENCE, run.baseline}
@@ -224,30 +233,33 @@ def spread_sections(
     if trials.budget.nunique() > 1 and whole > 1 and predictions is not None:
         yield section("What a choice among budgets would have added", where_possible(_about_choice, run, predictions))
 
-# %% ../nbs/46f_evidence.ipynb #3917dfd2
+# %% ../nbs/46f_evidence.ipynb #02b06a8a
 _of_robustness = {
-    "effective": "accuracy under the shift less what the line through plain networks foresees, in points",
-    "low": "to high: 95 % interval over replicates, not corrected", "slope": "of the line, in the logit scale",
-    "beyond": "part of the arm's networks that are better, or worse, than all plain ones; for them the line is a guess",
-    "mCE": "mean corruption error: the error under each corruption in % of the baseline's, and their mean"}
+    "effective": "accuracy under the shift less what the line through the baseline's networks predicts, in points",
+    "low": "low to high: 95 % interval over replicates, not corrected", "slope": "of the line, in the logit scale",
+    "beyond": "share of the arm's networks outside the accuracies that the line was fitted on; there it is a guess",
+    "mCE": "mean corruption error: the error under each corruption in % of the baseline's error, averaged"}
 
 def _in_points(found, *columns): return found.assign(**{c: 100 * found[c] for c in columns})
 
 def _about_shifts(run, comparison): # yields HTML
     "What shifts do to each arm: sentences, figures, verdicts, effective robustness and corruption errors"
     said = "".join(f"<li>{html.escape(each)}.</li>" for each in gain_in_words(shift_gains(run)))
-    yield paragraph("What each arm gains over the baseline, on the held-out pictures as they are, and in the mean over "
+    yield paragraph("What each arm gains over the baseline, on the held-out pictures as they are and on average over "
         "shifts, with 95 % intervals of the difference that are not corrected:") + f"<ul>{said}</ul>"
     figures = (drawn(shifts_figure(run), "Accuracy under each shift, by arm, with 95 % intervals over replicates.",
             "The numbers stand in the table below."),
-        drawn(shift_figure(run), "Accuracy under shift against accuracy without. What lies above the line through "
-            "plain networks is more robust than its accuracy explains.", "Small marks are networks."))
+        drawn(shift_figure(run), "Accuracy under shift against accuracy without. A network above the line through "
+            "the baseline's networks is more robust than its accuracy explains.", "Small marks are networks."))
     yield f'<div class="figures">{"".join(figures)}</div>'
     yield comparison_table(comparison[comparison.on != TEST])
     robust, errors = _in_points(effective_robustness(run), "effective", "low", "high"), corruption_errors(run)
     for title, found in {"Robust beyond their accuracy?": robust, "Mean corruption error": errors}.items():
         yield folded(title, table(found, 1, {k: v for k, v in _of_robustness.items() if k in found}))
 
-def shift_sections(run, comparison): # yields a section, where there are shifts
+def shift_sections(
+    run, # a `Run`
+    comparison # of this run, with its shifts
+): # yields a section as HTML, where there are shifts
     "Say what shifts do to each arm"
     if "on" in comparison: yield section("Under shift", where_possible(_about_shifts, run, comparison))

@@ -30,15 +30,15 @@ def compared(
     if comparison is None: comparison = compare(trials) if is_table else run.compare()
     return of_test(trials), of_test(comparison)
 
-# %% ../nbs/45_figures.ipynb #69e6b213
+# %% ../nbs/45_figures.ipynb #4d3cd82b
 @dataclass
 class Panel:
     "What a figure shows of a comparison"
-    comparison: pd.DataFrame
-    setting: dict        # the last
+    comparison: pd.DataFrame # of all settings, as `compare` returns it
+    setting: dict        # the setting that is drawn: the last
     metric: object       # a `Metric`
-    rows: pd.DataFrame   # of the comparison, in this setting and by this metric
-    values: pd.DataFrame # a row a replicate, a column an arm
+    rows: pd.DataFrame   # rows of the comparison in this setting, by this metric
+    values: pd.DataFrame # value of the metric: one row a replicate, one column an arm
 
     @classmethod
     def of(cls,
@@ -57,10 +57,10 @@ class Panel:
         better, _ = measured(values, seen, metric)
         return cls(comparison, setting, metric, rows, better if metric.better == "higher" else -better)
 
-# %% ../nbs/45_figures.ipynb #ef3cf124
+# %% ../nbs/45_figures.ipynb #f51514ce
 def tag(
-    label: str,
-    width: int = 18 # characters at most
+    label: str, # name of a class, an arm or a data set
+    width: int = 18 # characters at most; a longer name is cut and ends in …
 ) -> str:
     "Make a name fit for a figure: short, and free of formulas"
     label = str(label)
@@ -151,8 +151,10 @@ def difference_figure(
     ax.grid(axis="x", alpha=.3)
     return fig
 
-# %% ../nbs/45_figures.ipynb #1c902832
-def entered(trials: pd.DataFrame) -> pd.DataFrame: # one row an arm and setting
+# %% ../nbs/45_figures.ipynb #36af6eab
+def entered(
+    trials: pd.DataFrame # with seen_real, seen_generated and seen_stylized: numbers of pictures
+) -> pd.DataFrame: # one row an arm and setting; total: sum of the three; synthetic_share: 0..1
     "Count pictures that entered the training, by origin, summed over replicates, and the synthetic part"
     by = [*settings(trials)[0], "arm"]
     origins = ["seen_real", "seen_generated", "seen_stylized"]
@@ -161,11 +163,11 @@ def entered(trials: pd.DataFrame) -> pd.DataFrame: # one row an arm and setting
     share = (1 - seen.seen_real / total.clip(lower=1)).where(total > 0)
     return seen.assign(total=total, synthetic_share=share).reset_index()
 
-# %% ../nbs/45_figures.ipynb #e761a3cb
+# %% ../nbs/45_figures.ipynb #85dfff33
 def stem(
-    arm: str # its name
-) -> str:
-    "Leave off what `sweep` added to an arm's name"
+    arm: str # name of an arm
+) -> str: # such as `generated`, of `generated-25`
+    "Remove the number that `sweep` added to an arm's name"
     return re.sub(r"-x?\d+(_\d+)?$", "", arm)
 
 # %% ../nbs/45_figures.ipynb #a8cebf50
@@ -190,13 +192,13 @@ def _lines_over_share(trials, comparison) -> tuple: # as `_lines_over`
     by_stem = made.groupby(made.arm.map(stem), sort=False)
     return {name: pd.concat([zero, rows.sort_values("x")]) for name, rows in by_stem}, named
 
-# %% ../nbs/45_figures.ipynb #e711883f
+# %% ../nbs/45_figures.ipynb #ae893cf4
 def curves(
-    trials: pd.DataFrame, 
-    comparison: pd.DataFrame, # of them
+    trials: pd.DataFrame, # of one trainer, on the held-out pictures as they are
+    comparison: pd.DataFrame, # of these trials, from `compare`
     x: str # budget, per_class or share
 ) -> tuple: # {name: table with the column x}, the setting that all points share
-    "Find the points of each line"
+    "Find the points of each line; raises `BadSetting` where x does not vary"
     return _lines_over_share(trials, comparison) if x == "share" else _lines_over(trials, comparison, x)
 
 def _varying(comparison):
@@ -250,13 +252,13 @@ def _add_reference(ax, comparison, setting, x):
     places = apart[x].fillna(1.5 * apart[x].max())
     ax.plot(places, apart["mean"], "--", color=PURPLE, lw=1.2, label=REFERENCE)
 
-# %% ../nbs/45_figures.ipynb #540f7fd4
+# %% ../nbs/45_figures.ipynb #7cb1a73d
 def curve_figure(
     run, # a `Run`, or a table of trials
     x: str = None, # "budget", "per_class" or "share" (of synthetic pictures); None: the first of them that varies
     comparison: pd.DataFrame = None # from `compare`; None: it is made
 ): # a matplotlib Figure
-    "Draw held-out accuracy over budgets, real pictures or synthetic shares, and below it the differences"
+    "Draw accuracy over budgets, real pictures or shares, and differences below; raises `BadSetting` without a curve"
     if x not in (None, "share", "budget", "per_class"):
         raise BadSetting(f"there is no curve over {x!r}; choose budget, per_class or share")
     trials, comparison = map(of_trainer, compared(run, comparison))

@@ -23,12 +23,12 @@ from .novelty import NAMES
 from .page import paragraph, table
 from .redact import one_line, redact
 
-# %% ../nbs/46b_gallery.ipynb #07f666c8
+# %% ../nbs/46b_gallery.ipynb #f655ec19
 def embedded_picture(
     picture: Image.Image, # RGB
-    most: int = 120_000 # bytes, of the file inside
-) -> str: # address of it, `data:…`
-    "Make an address that holds a picture: as it is where that fits, or else smaller and as JPEG"
+    most: int = 120_000 # bytes of the file inside, before it is written as text
+) -> str: # address of the picture, `data:…`
+    "Make an address that holds a picture: as PNG where that fits, or else smaller and as JPEG"
     def written(image, kind, **options):
         buffer = io.BytesIO()
         image.save(buffer, kind, **options)
@@ -41,17 +41,17 @@ def embedded_picture(
         if len(data) <= most: break
     return f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
 
-# %% ../nbs/46b_gallery.ipynb #13a722dd
+# %% ../nbs/46b_gallery.ipynb #a4056abf
 @dataclass
 class Tile:
     "A picture of the gallery"
-    image: Image.Image # None: it cannot be read
-    caption: str
-    seen: str          # for those who do not see it
-    number: int = 0    # in the page
+    image: Image.Image # RGB; None: it cannot be read
+    caption: str       # stands below the picture; HTML is escaped
+    seen: str          # what it shows, for readers who cannot see it
+    number: int = 0    # of the picture in the page, from 1; links to the next use it
 
     def html(self) -> str:
-        "A small picture that a tap makes large"
+        "Write a small picture that a tap enlarges"
         name, said = f"picture-{self.number}", f"<span>{html.escape(self.caption)}</span>"
         if self.image is None: return f'<div class="tile"><div class="lost">not readable</div>{said}</div>'
         pixels = ' class="pixels"' if max(self.image.size) <= 128 else ""
@@ -61,22 +61,22 @@ class Tile:
         return (f'<div class="spot" id="set-{name}"><div class="tile" id="{name}"><a href="#{name}">{picture}</a>'
                 f"{said}{close}</div></div>")
 
-# %% ../nbs/46b_gallery.ipynb #1bc896dd
+# %% ../nbs/46b_gallery.ipynb #f2d02629
 _looked_at, _most = 32, 200 # at which pictures are compared, pixels; real ones of a class that are looked at
 
 @dataclass
 class Neighbours:
-    "Real training pictures of one class in one replicate, to look for the nearest among"
-    images: ImageSet
-    rows: list    # their numbers in `images`
-    x: np.ndarray # uint8 [n, side, side, 3]
+    "Real training pictures of one class in one replicate, among which the nearest is looked for"
+    images: ImageSet # of the run
+    rows: list    # numbers of these pictures in `images`
+    x: np.ndarray # the same pictures, uint8 [n, 32, 32, 3]
 
     @classmethod
     def of(cls,
         images: ImageSet, # of a run
         like: pd.Series # a row of `samples`
     ) -> "Neighbours":
-        "Read those of a row's class and replicate; what cannot be read is not among them"
+        "Read at most 200 real pictures of a row's class and replicate; unreadable ones are left out"
         m = images.items
         fits = (m.label == like.label) & (m.replicate == like.replicate) & (m.origin == "real") & m.kept
         fits &= m.per_class.eq(like.per_class) | m.per_class.isna()
@@ -88,8 +88,11 @@ class Neighbours:
             x.append(np.asarray(small, np.uint8))
         return cls(images, rows, np.array(x).reshape(-1, _looked_at, _looked_at, 3))
 
-    def other(self, picture, source) -> tuple: # row of the nearest, None: there is none; and how far it is
-        "Find the nearest real picture that does not come from a source"
+    def other(self,
+        picture, # a PIL picture
+        source: str # of that picture; real pictures of this source do not count
+    ) -> tuple: # number of the nearest in `images`, None: there is none; and its distance, 0..1
+        "Find the nearest real picture of another source"
         others = [i for i, row in enumerate(self.rows) if self.images.items.source.iat[row] != source]
         if not others: return None, np.nan
         k, far = nearest(picture, self.x[others])
@@ -109,20 +112,20 @@ def _picture(images, row):
     try: return images.image(row)
     except (BadImage, OSError): return None
 
-# %% ../nbs/46b_gallery.ipynb #8c51b4b8
+# %% ../nbs/46b_gallery.ipynb #5db8591c
 def _tiles_of(images, rows): # yields Tile
     "The pictures of one class: each made one is followed by the real one nearest to it"
     around = Neighbours.of(images, rows.iloc[0])
     for row in rows.itertuples():
         picture, words = _picture(images, row.row), _made_in_words(row)
         k, far = (None, np.nan) if picture is None else around.other(picture, row.source)
-        near = "" if k is None else f"; nearest other real picture {far:.2f} away"
+        near = "" if k is None else f"; nearest other real picture at {far:.2f}"
         yield Tile(picture, f"{words}{near}", f"{row.label}: {words}")
         if k is None or row.origin == "real": continue
-        yield Tile(images.image(k), f"↑ that real picture, {far:.2f} away",
+        yield Tile(images.image(k), f"← the real picture nearest to it, at {far:.2f}",
             f"{row.label}: the real training picture nearest to the one before")
 
-# %% ../nbs/46b_gallery.ipynb #950b313c
+# %% ../nbs/46b_gallery.ipynb #77c6c400
 GALLERY_STYLES = """
 .set{margin:1rem 0}.set h3{margin:.3rem 0}.tiles{display:flex;flex-wrap:wrap;gap:.8rem}.spot{width:9.5rem}
 .tile{font-size:.8rem;line-height:1.3;color:var(--soft)}.tile img,.lost{display:block;width:100%;height:9.5rem;
@@ -135,13 +138,15 @@ flex-direction:column;align-items:center;justify-content:center;font-size:1rem}.
 .tile:target img{height:calc(100vh - 9rem);height:calc(100dvh - 9rem)}.tile:target .close{display:flex;gap:1.5rem;
 margin-top:.6rem;font-size:1.1rem}}@media print{.tile img{height:6rem}.spot{width:6.6rem}}
 """
-_read_gallery = ("Some classes of the first replicate: a real training picture, what was made of it, and after each "
-    "made one the real training picture of the class, other than its source, that comes nearest to it. Distances are "
-    "root mean squares of pixel differences at 32 pixels, from 0 to 1. A made picture much nearer to another real one "
-    "than real ones are to each other may be a copy of it. Tap a picture to see it large.")
+_read_gallery = ("Some classes of the first replicate. A real training picture comes first, then the pictures made of "
+    "it. Each made picture is followed by the real training picture of the class, other than its source, that is "
+    "nearest to it. Distances are root mean squares of pixel differences at 32 pixels, from 0 to 1. A made picture "
+    "that is much nearer to a real one than real ones are to each other may be a copy. Tap a picture to see it large.")
 
-# %% ../nbs/46b_gallery.ipynb #61b958cc
-def gallery_of(run): # yields HTML
+# %% ../nbs/46b_gallery.ipynb #e99f94cc
+def gallery_of(
+    run # a `Run`
+): # yields HTML
     "Show sources, variations and the nearest real pictures; raises `NotFound` where no picture is there"
     manifest, number = run.manifest, 0
     images, chosen = ImageSet(manifest, run.out), samples(run, each=3)
@@ -154,7 +159,7 @@ def gallery_of(run): # yields HTML
         yield (f'<div class="set"><h3>{html.escape(str(label))}</h3>'
                f'<div class="tiles">{"".join(tile.html() for tile in tiles)}</div></div>')
     rest = manifest.label.nunique() - chosen.label.nunique()
-    if rest > 0: yield paragraph(f"{plural(rest, 'more class', 'more classes')} in the folder pictures.")
+    if rest > 0: yield paragraph(f"Pictures of {plural(rest, 'more class', 'more classes')}: see the folder pictures.")
 
 # %% ../nbs/46b_gallery.ipynb #3f998ba8
 def _sorted_out_of(run): # one row a picture that an arm sorted out: origin, why, by
@@ -168,11 +173,11 @@ def _sorted_out_of(run): # one row a picture that an arm sorted out: origin, why
     columns = ["origin", "reason", "by"]
     return pd.concat(tables)[columns] if tables else pd.DataFrame(columns=columns)
 
-# %% ../nbs/46b_gallery.ipynb #62858b77
+# %% ../nbs/46b_gallery.ipynb #402cabe4
 def left_out_of(
     run # a `Run`
-) -> pd.DataFrame: # origin, reason, decided, pictures, and share of the made ones of that origin
-    "Count made pictures that are missing, by origin and reason; and those in use that are no variations"
+) -> pd.DataFrame: # origin, reason, by (what left them out), pictures, share of the made pictures of that origin, 0..1
+    "Count made pictures that are missing, and those in use that are no variations, by origin and reason"
     m = run.manifest
     made = m[(m.part != "test") & (m.origin != "real")]
     gone = made[~made.kept].assign(by="in no arm")
@@ -184,24 +189,26 @@ def left_out_of(
     found = counts.reset_index().sort_values(["pictures", *columns], ascending=[False, True, True, True])
     return found.assign(share=found.pictures / found.origin.map(made.origin.value_counts())).reset_index(drop=True)
 
-# %% ../nbs/46b_gallery.ipynb #d4ac2441
+# %% ../nbs/46b_gallery.ipynb #6b308343
 _of_left_out = {
     "origin": "how these pictures were made",
-    "reason": "why they are missing; names and numbers, which differ from picture to picture, are left out",
+    "reason": "why they are missing; … stands for names and numbers that differ from picture to picture",
     "by": "whether they are missing from all arms or from one that sorts pictures, or were used all the same",
     "pictures": "how many, over all replicates",
     "share, %": "of all pictures of that origin that were to be made"}
 
-# %% ../nbs/46b_gallery.ipynb #9e4154c0
-def left_out_section(run): # yields HTML, or nothing
-    "The counts as a table, where there are any"
+# %% ../nbs/46b_gallery.ipynb #56b3e114
+def left_out_section(
+    run # a `Run`
+): # yields HTML, or nothing
+    "Write the counts of `left_out_of` as a table, where there are any"
     try: found = left_out_of(run)
     except NotFound: return # no manifest was copied; sections on pictures say so
     lacking = [arm["name"] for arm in run.config["arms"] if arm.get("curate") is not None]
     if lacking and not found.by.str.startswith("sorted").any():
         yield paragraph("Arms here sort made pictures. No record of what they sorted out is in this folder.")
     if not len(found): return
-    yield paragraph("Verdicts are on the pictures that are left. Where many are missing for one reason, an arm may not "
-        "be what its name says.")
+    yield paragraph("Verdicts are about the pictures that are left. Where many are missing for one reason, an arm may "
+        "not be what its name says.")
     shown = found.assign(share=100 * found.share).rename(columns=dict(share="share, %"))
     yield table(shown, 1, _of_left_out)

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['answer_in_words', 'question_of', 'verdict_list', 'warnings_of', 'facts_of', 'published', 'trainings_section', 'head']
 
-# %% ../nbs/46e_headline.ipynb #91b89d05
+# %% ../nbs/46e_headline.ipynb #bbeed6f6
 import html
 
 import pandas as pd
@@ -15,7 +15,7 @@ from .comparison import at_last, last_settings
 from .figures import entered
 from .files import joined, plural
 from .health import chance_level
-from .page import SIGNS, paragraph, section, style_class, table, terms, warnings_box
+from .page import SIGNS, folded, paragraph, section, style_class, table, terms, warnings_box
 from .redact import redact
 from .stats import FEWEST, interval
 from .wording import NO_VERDICT
@@ -45,12 +45,12 @@ def _what_of(verdict, rows, comparison):
     if verdict == "equivalent": return f"{who} makes {word}" if one else f"{who} make {word}"
     return f"{who} {word}" if one else f"{who} {word.removesuffix('s')}"
 
-# %% ../nbs/46e_headline.ipynb #594d63d4
+# %% ../nbs/46e_headline.ipynb #fef2df1d
 _first_words = {"helps": "Yes", "hurts": "No", "equivalent": "No", "not enough evidence": "Not known"}
 
 def answer_in_words(
     run, # a `Run`
-    comparison # of it
+    comparison # of this run
 ) -> str: # one sentence
     "Answer whether the synthetic pictures helped, by the last setting"
     if run.config.get("as_published"): return "This run cannot tell: it repeats the study's own protocol, as published."
@@ -61,10 +61,10 @@ def answer_in_words(
     said = "; ".join(_what_of(verdict, found[verdict], comparison) for verdict in _first_words if verdict in found)
     return f"{first}: {said}."
 
-# %% ../nbs/46e_headline.ipynb #9a2349ed
+# %% ../nbs/46e_headline.ipynb #376f4213
 def question_of(
     run, # a `Run`
-    comparison # of it
+    comparison # of this run
 ) -> str: # a sentence or two
     "Say what was asked"
     rows = _asked_about(run, pd.DataFrame(comparison.last()))
@@ -88,6 +88,26 @@ def verdict_list(
         sign = f'<span class="sign" aria-hidden="true">{SIGNS.get(verdict, "·")}</span>'
         return f'<li class="{style_class(verdict)}">{sign}<span>{html.escape(sentence)}</span></li>'
     return f'<ul class="verdicts">{"".join(map(item, last.verdict, last.verdicts()))}</ul>'
+
+# %% ../nbs/46e_headline.ipynb #3d13ea75
+def _given_to(arm): # yields parts of a sentence
+    "What an arm of a configuration trains on"
+    more, times = arm.get("more", 1), arm.get("times", 1)
+    yield f"{more:g} times as many real pictures" if more != 1 else "the real pictures"
+    if times != 1: yield "repeated until no class is rarer" if times == "balance" else f"each {times} times"
+    for maker in arm.get("makers", ()):
+        n = maker["n"]
+        yield f"and {f'{n:g} of each ' if isinstance(n, (int, float)) else 'pictures '}made by {maker['generator']}"
+    if arm.get("share") is not None: yield f"synthetic part of each batch {100 * arm['share']:g} %"
+    if arm.get("strong"): yield "with strong augmentation"
+    if arm.get("rotate") is not None: yield f"rotated by up to {arm['rotate']:g} degrees"
+    if arm.get("curate") is not None: yield "made pictures are sorted first"
+    if arm.get("model") == REFERENCE: yield "by logistic regression on features of an ImageNet network"
+
+def _about_arms(run): # sentences
+    "What each arm trains on; nothing of results from elsewhere"
+    if "answers" in run.config: return []
+    return [f"{arm['name']}: {', '.join(_given_to(arm)).replace(', and', ' and')}." for arm in run.config["arms"]]
 
 # %% ../nbs/46e_headline.ipynb #6c2e851e
 def _span_of(values):
@@ -144,26 +164,37 @@ def _about_chance(run, trials, comparison, known) -> tuple: # two sentences; emp
     return level, (f"{comparison.baseline} is not surely better than chance, {100 * share:.1f} %: its interval begins "
                    f"at {100 * low:.1f} %. What is compared here may not have learnt anything.")
 
-# %% ../nbs/46e_headline.ipynb #da5588fb
+# %% ../nbs/46e_headline.ipynb #a9610853
+def _about_zero(comparison) -> str: # a sentence, or empty
+    "Why an interval may leave out zero where the evidence is not enough"
+    last = pd.DataFrame(comparison.last())
+    beside = (last.difference_low > 0) | (last.difference_high < 0)
+    arms = joined(dict.fromkeys(last.arm[beside & (last.verdict == "not enough evidence")]))
+    if not arms: return ""
+    corrected = f"is corrected for {comparison.family} comparisons and " if comparison.family > 1 else ""
+    return (f"The interval of {arms} leaves out zero, and still there is not enough evidence: an interval is for one "
+            f"comparison alone, while the verdict {corrected}takes a sign-flip test over replicates too.")
+
+# %% ../nbs/46e_headline.ipynb #1d8a328a
 def _rare_failures(run, share=.1): # yields one sentence, or none
     unseen = (1 - share)**run.layout.replicates
     if unseen > .05:
         yield (f"A mean of {plural(run.layout.replicates, 'replicate')} says little of rare failures: one that strikes "
-               f"{share:.0%} of an arm's trainings is in none of them with a chance of {unseen:.0%}.")
+               f"{100 * share:.0f} % of an arm's trainings is in none of them with a chance of {100 * unseen:.0f} %.")
 
 # %% ../nbs/46e_headline.ipynb #8c2a7990
 def _left_out_pairs(comparison): # yields one sentence, or none
     pairs = [f"{arm}, replicate {joined(replicates)}" for arm, replicates in comparison.left_out.items()]
     if pairs: yield f"Left out, because one side of the pair is missing: {joined(pairs, between='; ')}."
 
-# %% ../nbs/46e_headline.ipynb #26dab528
+# %% ../nbs/46e_headline.ipynb #f127e051
 def warnings_of(
     run, # a `Run`
-    trials: pd.DataFrame,
-    comparison,
-    predictions: pd.DataFrame = None # None: not known
+    trials: pd.DataFrame, # one row a trial
+    comparison, # of these trials
+    predictions: pd.DataFrame = None # one row a held-out picture and trial; None: not known
 ) -> list: # of sentences
-    "Gather what puts the verdicts into question"
+    "List what puts the verdicts into question"
     said, harm = _about_growth(run.config)
     found = [_about_chance(run, trials, comparison, predictions)[1]]
     found += [f"{text[0].upper()}{text[1:]}." for text in comparison.progress()]
@@ -171,43 +202,44 @@ def warnings_of(
     if "answers" not in run.config: found += _undone(run, trials)
     return [text for text in (*found, *_left_out_pairs(comparison)) if text]
 
-# %% ../nbs/46e_headline.ipynb #fd7eee52
+# %% ../nbs/46e_headline.ipynb #dd7933cc
 _try_features = ("With so few pictures, try logistic regression on the features of a network pretrained on ImageNet "
     "first: it often beats any network trained from scratch, and this experiment does not measure it.")
 
 def facts_of(
     run, # a `Run`
-    trials: pd.DataFrame,
-    comparison,
-    predictions: pd.DataFrame = None # None: not known
-) -> dict: # {term: sentences}
-    "Say what was asked, how sure the answer is, for which pictures it holds, and what it does not say"
+    trials: pd.DataFrame, # one row a trial
+    comparison, # of these trials
+    predictions: pd.DataFrame = None # one row a held-out picture and trial; None: not known
+) -> dict: # {term: one sentence, or a list of them}
+    "Say what was asked, what arms train on, how sure the answer is, and for which pictures it holds"
     elsewhere, (growth, harm) = run.config.get("answers"), _about_growth(run.config)
     reach, level = comparison.reach(), _about_chance(run, trials, comparison, predictions)[0]
     rests = [f"{note}." for note in elsewhere["notes"]] if elsewhere else [_about_trials(run, trials)]
-    sure = [*rests, level, *([] if harm else growth), reach + "." if reach else ""]
+    sure = [*rests, level, _about_zero(comparison), *([] if harm else growth), reach + "." if reach else ""]
     unsaid = ["It says nothing of other classes, networks, lengths of training, or makers of pictures than these.",
               *_rare_failures(run)]
     measured = {REFERENCE, "frozen"} & {*trials.arm, *trials.get("trainer", ())}
     if not (measured or elsewhere or "dice" in trials): unsaid.append(_try_features)
-    return {"Asked": question_of(run, comparison), "How sure": [text for text in sure if text],
-            "Holds for": f"{comparison.scope()}.", "Does not say": unsaid}
+    found = {"Asked": question_of(run, comparison), "Arms": _about_arms(run),
+             "How sure": [text for text in sure if text], "Holds for": f"{comparison.scope()}.", "Does not say": unsaid}
+    return {term: said for term, said in found.items() if said}
 
-# %% ../nbs/46e_headline.ipynb #9be29165
+# %% ../nbs/46e_headline.ipynb #76cc4aa4
 def published(
     trials: pd.DataFrame # with train_accuracy, test_accuracy and the pictures seen; of several settings the last
 ) -> pd.DataFrame: # one row an arm; shares of 1
-    "What the study would have printed, accuracy on training batches, beside accuracy on held-out pictures"
+    "Put accuracy on training batches, which the study printed, beside accuracy on held-out pictures"
     last = at_last(trials)
     last = last[last.arm != REFERENCE]
     found = last.groupby("arm", sort=False)[["train_accuracy", "test_accuracy"]].mean()
     found = found.rename(columns=dict(train_accuracy="published", test_accuracy="held_out"))
     return found.join(entered(last).set_index("arm").synthetic_share).reset_index()
 
-# %% ../nbs/46e_headline.ipynb #76eee163
+# %% ../nbs/46e_headline.ipynb #d37015bd
 _protocol = """<p><b>⚠ This run repeats the study's own protocol, as published.</b> It shows what that protocol
-measures, not whether synthetic pictures help: its iterators are endless and chained, so that pictures after the first
-set may never be reached, and its figure is accuracy on the batches of training.</p>"""
+measures, not whether synthetic pictures help. The protocol chains endless iterators, so pictures after the first set
+may never be reached, and it reports the accuracy on training batches.</p>"""
 
 def _as_published(trials):
     "The notice at the head of a run as published"
@@ -233,15 +265,15 @@ def _progress_sentences(run, trials, comparison): # yields sentences
     if len(rising) and not rising.astype(bool).any():
         yield "In the last setting no arm's training was still gaining when it ended."
 
-# %% ../nbs/46e_headline.ipynb #74d38c77
+# %% ../nbs/46e_headline.ipynb #1e9b2891
 _of_progress = {
     "began": "trainings whose loss left that of guessing behind", "trainings": "all trainings of the arm",
     "still gaining": "whether held-out accuracy, or else the loss, still improved at the end"}
 
 def trainings_section(
     run, # a `Run`
-    trials: pd.DataFrame,
-    comparison
+    trials: pd.DataFrame, # one row a trial
+    comparison # of these trials
 ) -> str: # HTML
     "Say whether trainings began to learn, and whether they had ended"
     said, late = list(map(paragraph, _progress_sentences(run, trials, comparison))), comparison.progress()
@@ -252,24 +284,35 @@ def trainings_section(
     words = shown.astype(object).map(lambda v: {True: "yes", False: "no"}[v] if isinstance(v, bool) else v)
     return section("Did the trainings begin, and end?", *said, table(words, 0, _of_progress) if late else "")
 
-# %% ../nbs/46e_headline.ipynb #641494cf
+# %% ../nbs/46e_headline.ipynb #ceb8f997
+_words = {
+    "arm": "one way to make the training set; arms differ in this alone",
+    "baseline": "the arm that the others are compared with",
+    "held out": "real pictures that no arm trains on, and that nothing was chosen by; they measure every network",
+    "replicate": "one repetition of the whole experiment, with other training pictures or other random numbers",
+    "trial": "one network of one arm, replicate and setting, measured on the held-out pictures",
+    "setting": "a number of real pictures, a length of training, or a trainer, where the experiment varies these",
+    "points": "differences of percentages: from 90 % to 92 % are 2 points",
+    "95 % interval": "a range that holds the true value in 95 of 100 such experiments"}
+
+# %% ../nbs/46e_headline.ipynb #9336b413
 def _other_settings(comparison): # yields HTML
     "All settings side by side, where there are several"
     found, last = settings(comparison), last_settings(comparison)
     if not found[-1]: return
     shown = joined([in_words(setting, comparison.unit) for setting in last], between="; ")
-    which = "This is the last" if len(last) == 1 else "These are the last"
-    yield paragraph(f"{which} of {len(found)} settings, {shown}. "
-        "All of them, as points of difference and verdicts, which are corrected together:")
+    which = "All this is about the last" if len(last) == 1 else "All this is about the last settings, those"
+    yield paragraph(f"{which} of {len(found)} settings, {shown}. For all of them the table has the difference to "
+        f"{comparison.baseline} in points, and the verdict; the verdicts are corrected together:")
     yield table(comparison.overview())
 
-# %% ../nbs/46e_headline.ipynb #c06543dd
+# %% ../nbs/46e_headline.ipynb #06840b9c
 def head(
     run, # a `Run`
-    trials: pd.DataFrame,
-    comparison,
-    predictions: pd.DataFrame = None, # None: not known
-    warned: list = () # from `warnings_of`
+    trials: pd.DataFrame, # one row a trial
+    comparison, # of these trials
+    predictions: pd.DataFrame = None, # one row a held-out picture and trial; None: not known
+    warned: list = () # sentences, from `warnings_of`
 ) -> str: # HTML
     "Write the head of a report"
     title = f"Did the synthetic pictures help? {run.name}".strip()
@@ -278,4 +321,4 @@ def head(
     parts += [paragraph(answer_in_words(run, comparison), "answer"), verdict_list(comparison)]
     if warned: parts.append(warnings_box(warned))
     parts.append(terms(facts_of(run, trials, comparison, predictions)).replace("<dl>", '<dl class="facts">', 1))
-    return "".join([*parts, *_other_settings(comparison)])
+    return "".join([*parts, *_other_settings(comparison), folded("Words of this page", terms(_words), kind="key")])

@@ -34,27 +34,27 @@ def _checked_effects(effects, errors):
                          "errors above zero")
     return e, s**2
 
-# %% ../nbs/49a_meta.ipynb #d54c68cf
+# %% ../nbs/49a_meta.ipynb #7606f19f
 def _cochran(tau2, effects, variances):
-    "Q: squared distances from the weighted mean, where data sets vary by tau2"
+    "Cochran's Q: weighted squared distances from the weighted mean, where true effects have the variance tau2"
     w = 1 / (variances + tau2)
     return w @ (effects - w @ effects / w.sum())**2
 
-# %% ../nbs/49a_meta.ipynb #36c81984
+# %% ../nbs/49a_meta.ipynb #1a350279
 def _tau2_at(target, effects, variances):
-    "The tau2 at which Q falls to a target; 0 where it is below from the beginning"
+    "The tau2 at which Q falls to a target; 0 where Q is below the target already at 0"
     from scipy.optimize import brentq
     if _cochran(0., effects, variances) <= target: return 0.
     most = ((effects - effects.mean())**2).sum() / target
     return brentq(lambda tau2: _cochran(tau2, effects, variances) - target, 0., most)
 
-# %% ../nbs/49a_meta.ipynb #8c130190
+# %% ../nbs/49a_meta.ipynb #632b20bd
 def between(
-    effects, # [data sets]: an arm's difference to the baseline on each
-    errors, # [data sets]: their standard errors
-    level: float = .95 # chance that an interval holds the true value
+    effects, # [data sets]: an arm's difference to the baseline on each; shares, as errors are
+    errors, # [data sets]: standard errors of the effects, above 0
+    level: float = .95 # chance that an interval holds the true value, between 0 and 1
 ) -> dict: # tau, tau_low, tau_high, i2, i2_low, i2_high; NaN with fewer than three data sets
-    "Estimate how much true effects differ between data sets: as a standard deviation, and as a share of what is seen"
+    "Estimate how much true effects differ between data sets: tau, their standard deviation, and I², a share"
     from scipy import stats
     e, v = _checked_effects(effects, errors)
     if not 0 < level < 1: raise BadSetting(f"level={level}: give a chance, such as 0.95")
@@ -66,11 +66,11 @@ def between(
     typical = (k - 1) * w.sum() / (w.sum()**2 - (w**2).sum())
     return dict(zip(names, [*np.sqrt(tau2), *tau2 / (tau2 + typical)]))
 
-# %% ../nbs/49a_meta.ipynb #6a59fa90
+# %% ../nbs/49a_meta.ipynb #85e8702b
 def pooled(
-    effects, # [data sets]: an arm's difference to the baseline on each
-    errors, # [data sets]: their standard errors
-    level: float = .95 # chance that an interval holds the true value
+    effects, # [data sets]: an arm's difference to the baseline on each; shares, as errors are
+    errors, # [data sets]: standard errors of the effects, above 0
+    level: float = .95 # chance that an interval holds the true value, between 0 and 1
 ) -> dict: # difference, its interval and p; the interval for the next data set; what `between` gives
     "Average an effect over data sets; no interval with fewer than three"
     from scipy import stats
@@ -86,9 +86,9 @@ def pooled(
     return dict(difference=mean, difference_low=mean - half, difference_high=mean + half, error=error,
         p=2 * stats.t.sf(abs(mean) / error, k - 1), next_low=mean - reach, next_high=mean + reach) | spread
 
-# %% ../nbs/49a_meta.ipynb #1e89d117
+# %% ../nbs/49a_meta.ipynb #8e0f0f3e
 def _compared_run(run, margin):
-    "The comparison of a run, a folder, a pair of tables, or what is one already"
+    "The comparison of a run, of a folder or of a pair of tables; a comparison as it is"
     if isinstance(run, (str, Path)): run = open_run(run)
     if isinstance(run, Run): return run.compare(margin=margin)
     if isinstance(run, tuple): return compare(*run, **({} if margin is None else dict(margin=margin)))
@@ -147,21 +147,21 @@ def _rows_of(data_set, comparison, setting):
     error = (rows.difference_high - rows.difference_low) / (2 * stats.t.ppf(.975, rows.pairs - 1))
     return rows[columns].assign(data_set=data_set, error=error, baseline=base.iat[0], setting=named)
 
-# %% ../nbs/49a_meta.ipynb #e4453e27
+# %% ../nbs/49a_meta.ipynb #da911feb
 def signed_ranks(
-    differences # [data sets]: arm minus baseline
-) -> float: # p; NaN where all are zero
+    differences # [data sets]: arm minus baseline; only signs and the order of sizes count
+) -> float: # p, two-sided; NaN where all are zero
     "Test by Wilcoxon's signed ranks whether an arm is ahead as often and as far as it is behind"
     from scipy import stats
     d = np.asarray(differences, float)
     if not np.isfinite(d).all(): raise BadSetting(f"differences are {d.tolist()}; give finite numbers")
     return float(stats.wilcoxon(d).pvalue) if d.any() else np.nan
 
-# %% ../nbs/49a_meta.ipynb #17e66ae3
+# %% ../nbs/49a_meta.ipynb #a49f3991
 def mean_ranks(
     scores: pd.DataFrame # one row a data set, one column an arm; the largest is best
 ) -> tuple: # mean rank of each arm, p of Friedman's test, Nemenyi's critical difference at 5 %
-    "Rank arms on each data set, and test whether their mean ranks differ"
+    "Rank arms on each data set, and test whether mean ranks differ; raises `BadSetting` for too few, or missing values"
     from scipy import stats
     n, k = scores.shape
     if scores.isna().any(axis=None): raise BadSetting("a data set lacks an arm: leave one of the two out")
@@ -171,9 +171,9 @@ def mean_ranks(
     critical = stats.studentized_range.ppf(.95, k, np.inf) / 2**.5 * (k * (k + 1) / (6 * n))**.5
     return ranks.mean(), float(stats.friedmanchisquare(*scores.to_numpy().T).pvalue), float(critical)
 
-# %% ../nbs/49a_meta.ipynb #630c06e1
+# %% ../nbs/49a_meta.ipynb #a086d661
 def _average_row(arm, rows, margin):
-    "What is known of an arm over data sets"
+    "The average of an arm over data sets, with its tests"
     from scipy import stats
     found, k = pooled(rows.difference, rows.error), len(rows)
     inside = stats.t.sf((margin - abs(found["difference"])) / found["error"], k - 1) if k >= 5 else np.nan
@@ -186,10 +186,10 @@ def _average_table(effects, margin):
     words = [verdict(row, margin) if row.data_sets > 2 else "too few data sets" for _, row in table.iterrows()]
     return table.assign(verdict=words)
 
-# %% ../nbs/49a_meta.ipynb #3fdcc081
+# %% ../nbs/49a_meta.ipynb #b60bdccd
 @dataclass(frozen=True, eq=False)
 class Meta:
-    "What several data sets say together of the arms"
+    "The effects of arms over several data sets; `.table`, `.sentences()` and `.figure(arm)` show them"
     table: pd.DataFrame   # one row an arm
     effects: pd.DataFrame # one row an arm and data set
     baseline: str         # arm that the others are compared with
@@ -202,14 +202,14 @@ def _effects_of(comparisons, arm, setting):
     if arm in set(effects.arm): return effects[effects.arm == arm]
     raise NotFound(f"there is no arm {arm!r}, only {joined(effects.arm.unique())}")
 
-# %% ../nbs/49a_meta.ipynb #2fc5b3c8
+# %% ../nbs/49a_meta.ipynb #214858b5
 def meta(
     runs, # list of `Run`s or run folders, or dict by name of these, of comparisons or pairs (trials, predictions)
     arm: str = None, # None: all arms, corrected for their number
     margin: float = None, # a difference this small does not matter: 0.01 is one point; None: that of the runs
     setting: dict = None # such as dict(budget=900); None: the last of each run
 ) -> Meta:
-    "Average each arm's difference to the baseline over data sets, with random effects"
+    "Average arms' differences to the baseline over data sets; raises `BadSetting` for runs that do not go together"
     runs = _by_name(runs)
     if not runs: raise NotFound("there are no runs here; give at least three, of different data sets")
     if margin is not None: check_margin(margin)
@@ -221,7 +221,7 @@ def meta(
     margin = first.margin if margin is None else margin
     return Meta(_average_table(effects, margin), effects, first.baseline, margin)
 
-# %% ../nbs/49a_meta.ipynb #bca29183
+# %% ../nbs/49a_meta.ipynb #f76f2890
 def _over_data_sets(row, margin):
     "One arm in a sentence"
     n = plural(int(row.data_sets), "data set")
@@ -235,9 +235,9 @@ def _over_data_sets(row, margin):
             f"the next data set: {first} to {last}; {ranks}")
 
 def sentences(
-    found: Meta
+    found: Meta # from `meta`
 ) -> list: # of strings, one an arm
-    "Say of every arm what was found over data sets"
+    "Say in words what was found for each arm over data sets"
     return [_over_data_sets(row, found.margin) for _, row in found.table.iterrows()]
 
 Meta.sentences = sentences
@@ -262,9 +262,9 @@ def _meta_text(found): return repr(_readable_meta(found))
 
 Meta._repr_html_, Meta.__repr__ = _meta_html, _meta_text
 
-# %% ../nbs/49a_meta.ipynb #8ec7ad5e
+# %% ../nbs/49a_meta.ipynb #82d180c3
 def _draw_data_sets(ax, rows):
-    "Each data set with its interval; the surer, the larger"
+    "Each data set with its interval; a smaller error makes a larger square"
     sizes = 4 + 5 * (rows.error.min() / rows.error)
     for y, row in enumerate(rows.itertuples()):
         middle, low, high = (100 * x for x in (row.difference, row.difference_low, row.difference_high))
@@ -279,7 +279,7 @@ def _draw_average(ax, y, average):
     ax.plot([first, last], [y + 1, y + 1], color="#b3261e", lw=1.6, alpha=.7)
     ax.fill([low, middle, high, middle], [y, y - .28, y, y + .28], color="#b3261e", zorder=3)
 
-# %% ../nbs/49a_meta.ipynb #fd9e6f6b
+# %% ../nbs/49a_meta.ipynb #ccdf5ef6
 def _axes_of_forest(ax, names, found):
     "Names, the margin and the zero line"
     n, margin = len(names), 100 * found.margin
@@ -292,8 +292,8 @@ def _axes_of_forest(ax, names, found):
     ax.grid(axis="x", alpha=.3)
 
 def meta_figure(
-    found: Meta,
-    arm: str = None # None: the first
+    found: Meta, # from `meta`
+    arm: str = None # name of the arm; None: the first
 ): # a matplotlib Figure
     "Draw an arm's difference on each data set, their average, and where the next is expected (a forest plot)"
     arm = found.table.arm.iat[0] if arm is None else arm

@@ -18,7 +18,7 @@ from .groups import refuse_masks
 from .maps import grad_cam, laid_over
 from .saved import seen_square
 
-# %% ../nbs/45d_mistakes.ipynb #4558e678
+# %% ../nbs/45d_mistakes.ipynb #c5272c32
 def _predictions_of(run): # of the last setting, without the reference
     p = at_last(run if isinstance(run, pd.DataFrame) else run.predictions)
     refuse_masks(p, "mistakes")
@@ -32,10 +32,10 @@ def _refuse_other_arm(p, arm):
 
 def mistakes(
     run, # a `Run`, or a table of predictions; of several settings the last
-    arm: str, # whose networks are asked
-    most: int = 20 # pictures
-) -> pd.DataFrame: # path, label, taken_for, wrong of networks, belief (in wrong answers, their mean), elsewhere
-    "List the held-out pictures that networks of an arm are most confidently wrong about"
+    arm: str, # name of the arm whose networks are asked
+    most: int = 20 # rows, at most
+) -> pd.DataFrame: # path, label, taken_for, wrong of networks, belief in wrong answers (mean, 0..1), elsewhere (0..1)
+    "List held-out pictures that networks of an arm are most confidently wrong about; `NotFound`: an unknown arm"
     p = _predictions_of(run)
     _refuse_other_arm(p, arm)
     mine, others = p[p.arm == arm], p[p.arm != arm]
@@ -47,11 +47,11 @@ def mistakes(
     columns = ["label", "taken_for", "wrong", "networks", "belief", "elsewhere"]
     return table.loc[order, columns].head(most).reset_index()
 
-# %% ../nbs/45d_mistakes.ipynb #7e14e4c9
+# %% ../nbs/45d_mistakes.ipynb #947b6bcc
 def mistakes_in_words(
     run, # as for `mistakes`
-    arm: str
-) -> str:
+    arm: str # name of the arm
+) -> str: # one sentence
     "Say how many held-out pictures networks of an arm are wrong about, alone and together"
     p = _predictions_of(run)
     _refuse_other_arm(p, arm)
@@ -62,7 +62,7 @@ def mistakes_in_words(
     return (f"{arm}: {each} taken for something else by at least one of its {networks} networks, "
             f"{(wrong == networks).sum():,} by all of them")
 
-# %% ../nbs/45d_mistakes.ipynb #b5913cb4
+# %% ../nbs/45d_mistakes.ipynb #6522d48f
 def _pictures_at(run, paths):
     "The held-out pictures of these paths; None where one cannot be read"
     test = run.test
@@ -78,11 +78,12 @@ def _draw_mistake(ax, picture, row):
     if picture is None: ax.text(.5, .5, "not readable", ha="center", fontsize=7)
     else: ax.imshow(picture)
 
+# %% ../nbs/45d_mistakes.ipynb #f3036ac6
 def mistakes_figure(
     run, # a `Run` with its held-out pictures
-    arm: str,
-    most: int = 8, # pictures
-    columns: int = 4
+    arm: str, # name of the arm
+    most: int = 8, # pictures, at most
+    columns: int = 4 # pictures side by side, at most
 ): # a matplotlib Figure
     "Draw the pictures that networks of an arm are most confidently wrong about, with truth, answer and belief"
     rows = mistakes(run, arm, most)
@@ -95,12 +96,13 @@ def mistakes_figure(
     for ax, picture, row in zip(axes, _pictures_at(run, rows.path), rows.itertuples()): _draw_mistake(ax, picture, row)
     return fig
 
-# %% ../nbs/45d_mistakes.ipynb #06f0352b
+# %% ../nbs/45d_mistakes.ipynb #468997ae
 def _surest(run, arm, path): # number of the replicate
     p = _predictions_of(run)
     off = p[(p.arm == arm) & (p.path == path) & p.wrong]
     return int(off.replicate[off.belief.fillna(0).idxmax()])
 
+# %% ../nbs/45d_mistakes.ipynb #630236a8
 def _draw_looked(line, picture, row, network, replicate):
     "A picture, what speaks for the answer that was given, and what for its label"
     said = network.labels[int(network(picture).argmax())]
@@ -111,10 +113,11 @@ def _draw_looked(line, picture, row, network, replicate):
         ax.imshow(laid_over(seen_square(picture, network.size), grad_cam(network, picture, label)[0]))
         ax.set_title(f"{word}\n{tag(label, 12)} {p[label]:.2f}", fontsize=7, loc="left")
 
+# %% ../nbs/45d_mistakes.ipynb #9ffe0838
 def looked_figure(
     run, # a `Run` with held-out pictures and networks
-    arm: str,
-    most: int = 4 # pictures
+    arm: str, # name of the arm
+    most: int = 4 # pictures, at most
 ): # a matplotlib Figure
     "Draw where the most confident mistakes of an arm came from; raises `NotFound` where networks were not kept"
     rows = mistakes(run, arm, most)

@@ -32,39 +32,39 @@ def _records(table): return [_for_json(row) for row in table.to_dict("records")]
 _of_config = ("name labels arms per_class real_n test_n replicates repeats trainers shifts unit steps epochs seconds "
     "batch size validation patience as_published seed declared metric margin made_with").split()
 
-# %% ../nbs/46c_payload.ipynb #18659dda
+# %% ../nbs/46c_payload.ipynb #c50cb137
 def payload(
     run, # a `Run`
-    trials: pd.DataFrame,
-    comparison: Comparison,
-    warnings: list # sentences
-) -> dict: # as JSON has it
-    "Gather the numbers of a report"
+    trials: pd.DataFrame, # one row a trial
+    comparison: Comparison, # of these trials
+    warnings: list # of sentences
+) -> dict: # with the keys above, ready for JSON
+    "Gather the numbers of a report; keys and folders are left out"
     config = {key: run.config[key] for key in _of_config if run.config.get(key) is not None}
     facts = _for_json(asdict(as_comparison(comparison).facts))
     return dict(format=1, name=run.name, verdicts=comparison.verdicts(), warnings=list(warnings),
         comparison=dict(facts=facts, rows=_records(pd.DataFrame(comparison))),
         trials=_records(trials.dropna(axis=1, how="all")), config=_for_json(redact(config)))
 
-# %% ../nbs/46c_payload.ipynb #7326e91c
+# %% ../nbs/46c_payload.ipynb #c450fe2d
 _escapes = str.maketrans({c: f"\\u{ord(c):04x}" for c in "<>&\u2028\u2029"})
 
 def payload_element(
     inside: dict # from `payload`
-) -> str:
-    "Write numbers as an element of HTML, which no browser runs"
+) -> str: # HTML
+    "Write numbers into an element of HTML that no browser runs"
     text = json.dumps(inside, ensure_ascii=False, allow_nan=False, separators=(",", ":")).translate(_escapes)
     return f'<script type="application/json" id="results">{text}</script>'
 
-# %% ../nbs/46c_payload.ipynb #4ac4d116
+# %% ../nbs/46c_payload.ipynb #087271f7
 @dataclass
 class Payload:
     "What a report holds for programs"
-    comparison: Comparison
-    trials: pd.DataFrame
-    verdicts: list # of sentences
-    warnings: list # of sentences
-    config: dict   # arms, settings, seed, sizes, versions
+    comparison: Comparison # with its facts
+    trials: pd.DataFrame   # one row a trial
+    verdicts: list         # of sentences
+    warnings: list         # of sentences
+    config: dict           # arms, settings, seed, sizes, versions
 
 # %% ../nbs/46c_payload.ipynb #53573829
 _element = re.compile(r'<script type="application/json" id="results">(.*?)</script>', re.S)
@@ -78,11 +78,11 @@ def _from_records(rows):
     missing = [c for c in whole if whole[c].isna().all()]
     return whole.astype(dict.fromkeys(missing, float))
 
-# %% ../nbs/46c_payload.ipynb #2aca7e0a
+# %% ../nbs/46c_payload.ipynb #3ec75215
 def read_payload(
     path: Path # of report.html
 ) -> Payload:
-    "Read the numbers that are inside a report; raises `NotFound` and `BadSetting`"
+    "Read the numbers inside a report; raises `NotFound` without the file, `BadSetting` where it holds none"
     path = Path(path)
     if not path.is_file(): raise NotFound(f"there is no {path}; name the report.html of a run")
     found = _element.search(path.read_text(encoding="utf-8"))

@@ -26,11 +26,11 @@ from .payload import payload, payload_element
 from .redact import redact
 from .regenerate import write_notebook
 
-# %% ../nbs/46_report.ipynb #b981e565
+# %% ../nbs/46_report.ipynb #97910113
 def worst_confusion(
     predictions: pd.DataFrame # columns label, predicted
-) -> str:
-    "Say which class is most often taken for which"
+) -> str: # such as `5 is taken for 8 in 6 %`
+    "Say which class is most often mistaken for which"
     shares = confusion(predictions).stack()
     apart = shares[shares.index.get_level_values(0) != shares.index.get_level_values(1)]
     if not apart.max() > 0: return "no confusions"
@@ -43,7 +43,7 @@ def _seen_in_confusions(found):
     each = [f"{arm}: {worst_confusion(rows)}" for arm, rows in found.groupby("arm", sort=False)]
     return f"The most frequent confusions. {joined(each, most=12, between='; ')}."
 
-# %% ../nbs/46_report.ipynb #bcfe4c45
+# %% ../nbs/46_report.ipynb #8be90044
 def _about_confusions(run, trials, predictions): # yields HTML
     setting = settings(of_trainer(trials))[-1]
     where = "Here" if "answers" in run.config else "Here and in the next section"
@@ -53,45 +53,48 @@ def _about_confusions(run, trials, predictions): # yields HTML
     panels = [(confusion_figure(rows, sorted(found.label.unique())), f"{arm}: {worst_confusion(rows)}")
               for arm, rows in found.groupby("arm", sort=False)]
     yield drawn(panels, "Confusion matrix of each arm. Rows are the true labels, in percent, summed over replicates; "
-        "the diagonal is what was told right.")
+        "the diagonal is what was classified correctly.")
 
-# %% ../nbs/46_report.ipynb #f73dc4d5
+# %% ../nbs/46_report.ipynb #6571f653
 _of_distances = {
-    "against": "the arm that it is compared with; itself, across replicates, is the yardstick",
-    "replicates": "the same: networks of one replicate; other: of two",
-    "mmd2": "MMD², distance of the clouds of features; large even between replicates of one arm, because raw features "
-            "of two networks live in different bases",
-    "cka": "alikeness of the two sets of features, whatever their bases; 1 is the same",
+    "against": "the arm that it is compared with; where this is the arm itself, the row is the yardstick",
+    "replicates": "same: both networks are of one replicate; other: of two",
+    "distance (MMD²)": "how far the two sets of features lie apart; large even between two trainings of one arm, "
+                       "because networks order and scale their features differently",
+    "similarity (CKA)": "how alike the two sets of features are, whatever their order and scale; 1: the same",
     "pairs": "pairs of networks"}
 
 def _about_features(run): # yields HTML
-    yield drawn(pca_figure(run), "Principal components of the penultimate layer, one replicate, each network by "
-        "itself: axes cannot be compared between panels.", "Features of the held-out pictures by arm and label.")
-    yield paragraph("How alike the arms' networks see the same pictures. Read each row against those where an arm "
-        "stands against itself.")
-    yield table(feature_distances(run), 4, _of_distances)
+    yield drawn(pca_figure(run), "The held-out pictures as one network of each arm sees them: a dot is a picture, and "
+        "its place is given by the two main directions (principal components) in the layer before the last. Each "
+        "network has axes of its own, so places cannot be compared between panels.",
+        "Features of the held-out pictures by arm and label.")
+    yield paragraph("Do networks of two arms see the same pictures alike? Two trainings of one arm differ, too: so "
+        "compare a row of two arms, of other replicates, with the rows where an arm stands against itself.")
+    named = {"mmd2": "distance (MMD²)", "cka": "similarity (CKA)"}
+    yield table(feature_distances(run).rename(columns=named), 2, _of_distances)
 
-# %% ../nbs/46_report.ipynb #036dfe6f
+# %% ../nbs/46_report.ipynb #bc0e3874
 def _about_data(run): # yields HTML
-    "What the data were taken for, and how many pictures each class has"
+    "How the data were read, and how many pictures each class has"
     for sentence in run.config.get("taken_for", ()): yield paragraph(f"{redact(sentence)}.")
     real = run.manifest[(run.manifest.origin == "real") & run.manifest.kept]
     real = real.assign(content=real.sha256.where(real.sha256 != "", real.source)).drop_duplicates(["part", "content"])
-    names = dict(train="to train on, in all replicates", validation="to stop by", test="held out")
+    names = dict(train="trained on, in any replicate", validation="to stop by", test="held out")
     parts = [part for part in names if part in set(real.part)]
     found = pd.crosstab(real.label, real.part)[parts].rename(columns=names)
     yield table(found.rename_axis("class").rename_axis(None, axis=1).reset_index(), 0)
 
-# %% ../nbs/46_report.ipynb #1032f7eb
+# %% ../nbs/46_report.ipynb #ec7eb06a
 def _about_masks(run, predictions): # yields HTML
     "Dice of each class, by arm"
     found = at_last(run.predictions if predictions is None else predictions) # raises where there are none
     classes = [c for c in found if c.startswith("dice_")]
     means = found.groupby("arm", sort=False)[["right", "dice", "iou", *classes]].mean() * 100
     names = {c: f"Dice of {c.removeprefix('dice_')}" for c in classes}
-    names |= dict(right="pixels told right", dice="Dice", iou="IoU")
-    yield paragraph("In percent, mean of all held-out pictures and replicates. Dice and IoU are means over the classes "
-                    "but the background; where a picture and the answer have nothing of a class, its Dice is 100.")
+    names |= dict(right="correct pixels", dice="Dice", iou="IoU")
+    yield paragraph("In percent, mean over all held-out pictures and replicates. Dice and IoU are means over all "
+                    "classes but the background; where neither picture nor answer has a class, its Dice is 100.")
     yield table(means.rename(columns=names).reset_index(), 1)
 
 def _insight_sections(run, trials, predictions): # yields sections
@@ -106,12 +109,12 @@ def _insight_sections(run, trials, predictions): # yields sections
         if left: yield section("Made pictures that were left out", left)
     yield section("The pictures of each class", where_possible(_about_data, run))
 
-# %% ../nbs/46_report.ipynb #5ccd033c
+# %% ../nbs/46_report.ipynb #4fc1e6b4
 def _again(run):
     "How to do it again: the file, or else the configuration"
     if "answers" in run.config:
         yield paragraph(f"The trainings were done elsewhere, and how is not known here. Their answers, read from "
-            f"{run.config['answers']['source']}, are in predictions.parquet beside this page. This makes it anew:")
+            f"{run.config['answers']['source']}, are in predictions.parquet beside this page. This writes it again:")
         yield preformatted(f"synthnb report {run.out.name}")
     elif run.study:
         yield paragraph("Save this as study.toml. Where its data is a folder, give the path on your machine:")
@@ -122,22 +125,22 @@ def _again(run):
     config = json.dumps(redact(run.config), indent=1, ensure_ascii=False, default=str)
     more = "" if "answers" in run.config else ", with versions and seed"
     yield folded(f"The whole configuration{more}", preformatted(config), kind="unprinted")
-    yield paragraph("The numbers of this page are inside it, for programs:")
+    yield paragraph("A program reads the numbers of this page with:")
     yield preformatted('synthnb.payload.read_payload("report.html")')
 
-# %% ../nbs/46_report.ipynb #6a83e9b8
+# %% ../nbs/46_report.ipynb #660d3e15
 _of_trials = {
     "per_class": "real pictures of each class", "budget": "of the training, in steps, epochs or seconds",
-    "test_accuracy": "share of held-out pictures told right; where masks are learnt, of their pixels",
+    "test_accuracy": "share of held-out pictures classified correctly; where masks are learnt, of their pixels",
     "test_n": "held-out pictures", "dice": "mean of the held-out pictures, over the classes but the background",
-    "train_accuracy": "share of pictures told right in the last batches of training",
-    "seen_real": "real pictures that entered the steps; so for other origins", "seconds": "of the training",
-    "begun": "whether the loss left that of guessing behind", "one_answer": "share of the most frequent answer",
+    "train_accuracy": "share of pictures classified correctly in the last batches of training",
+    "seen_real": "real pictures that entered the training steps; so for other origins", "seconds": "of the training",
+    "begun": "whether the loss fell below that of guessing", "one_answer": "share of the most frequent answer",
     "loss": "at the end of the training", "guess": "loss of the best constant answer",
     "slope": "change of the loss in 100 steps at the end; slope_low to slope_high is its 95 % interval",
-    "rising": "whether the loss was surely still falling"}
+    "rising": "whether the loss was still falling, by this interval"}
 _of_entered = {"total": "pictures that entered training steps, over all replicates; repeated ones count again",
-    "synthetic_share": "part of them that is not real"}
+    "synthetic, %": "part of the total that is not real"}
 
 # %% ../nbs/46_report.ipynb #382c9b20
 def _whole_numbers(found):
@@ -145,18 +148,28 @@ def _whole_numbers(found):
     whole = [c for c in ("per_class", "budget", "seconds") if c in found and found[c].notna().all()]
     return found.assign(**{c: found[c].map("{:.10g}".format) for c in whole})
 
-# %% ../nbs/46_report.ipynb #4813125e
+# %% ../nbs/46_report.ipynb #8909d267
+def _entered_table(run, trials):
+    "What entered the training, with headings for people"
+    found = _whole_numbers(entered(trials)).assign(synthetic_share=lambda t: 100 * t.synthetic_share)
+    counts = {c: found[c].map("{:,}".format) for c in found if c.startswith("seen_") or c == "total"}
+    names = {f"seen_{origin}": origin for origin in ("real", "generated", "stylized")}
+    named = dict(budget=run.unit, per_class="real pictures of each class", synthetic_share="synthetic, %")
+    return found.assign(**counts).rename(columns=names | named)
+
+# %% ../nbs/46_report.ipynb #af4e8c0b
 def _record_sections(run, trials): # yields sections
     "What was done, trial by trial, and how to do it again"
     if "seen_real" in trials:
-        yield section("What entered the training steps", table(_whole_numbers(entered(trials)), explain=_of_entered))
+        yield section("What entered the training steps", table(_entered_table(run, trials), 1, _of_entered))
     failures = run.failures.drop(columns="traceback")
     if len(failures):
         safe = failures.map(lambda value: redact(value) if isinstance(value, str) else value)
         yield section("Trials that failed", table(safe))
     rows = table(_whole_numbers(trials.dropna(axis=1, how="all")), 4, _of_trials)
     on_paper = paragraph("The table of all trials is too wide for paper; it is in the file.", "print-only")
-    yield section("All trials", folded(f"{len(trials):,} trials, one a row", rows, kind="unprinted"), on_paper)
+    summary = f"{len(trials):,} trials, one a row, as in trials.csv"
+    yield section("All trials", folded(summary, rows, kind="unprinted"), on_paper)
     yield section("How to do it again", *_again(run))
 
 # %% ../nbs/46_report.ipynb #bba87816
@@ -166,10 +179,10 @@ def _section_links(sections):
     ids = [piece.split('id="')[1].split('"')[0] for piece in sections]
     return f'<nav aria-label="sections">{" ".join(f"<a href=#{i}>{title}</a>" for i, title in zip(ids, titles))}</nav>'
 
-# %% ../nbs/46_report.ipynb #8840c28e
+# %% ../nbs/46_report.ipynb #725d4854
 def report(
-    run, # a `Run`, finished or not
-    margin: float = None, # a difference this small does not matter, a share; None: the run's
+    run, # a `Run`, finished or not; it has at least one trial of the baseline
+    margin: float = None, # a difference this small does not matter: 0.01 is one point; None: that of the run
     baseline: str = None, # None: `original`, or the first arm
     declared: list = None, # comparisons that count, see `family`; None: those declared before the run
     metric: list = None, # see `metrics.as_metric`; None: those declared before the run, or accuracy

@@ -22,19 +22,19 @@ COLOURS = {"helps": "#00805f", "hurts": "#c65400", "equivalent": "#1f5fa8", "not
 DECIDED = ["helps", "hurts"] # a difference was found
 NO_VERDICT = ["baseline", "reference", "not declared"] # rows that are not judged
 
-# %% ../nbs/49c_wording.ipynb #dcdc6de4
+# %% ../nbs/49c_wording.ipynb #3e0c4ab7
 def points(
-    x: float # difference of accuracies, or NaN
+    x: float # difference of accuracies, −1..1, or NaN
 ) -> str: # such as "+2.6"
     "Say a difference of accuracies in points, signed"
     return "not known" if np.isnan(x) else f"{round(100 * x, 1) + 0.:+.1f}".replace("-", "−")
 
-# %% ../nbs/49c_wording.ipynb #2e72346d
+# %% ../nbs/49c_wording.ipynb #e0ca4929
 def _so_small(margin): return f"{100 * margin:g} point" if margin == .01 else f"{100 * margin:g} points"
 
 def worded(
     verdict: str, # of a row of a comparison
-    margin: float, # of the comparison
+    margin: float, # of the comparison: 0.01 is one point
     unit: str = "points" # "" for a metric that is a bare number
 ) -> str:
     "Say a verdict in words"
@@ -85,9 +85,11 @@ def _difference(row, said, alpha=.05, unit_of_pairs="replicate"):
     pairs = plural(int(row.pairs), unit_of_pairs)
     return f"difference{of}{lower} {said.change(row.difference)}{unit}, {spread}, {pairs}"
 
-# %% ../nbs/49c_wording.ipynb #04f1fe2d
-def is_true(value) -> bool:
-    "Tell whether a cell of a table is true; an empty one, as of runs that did not record it, is not"
+# %% ../nbs/49c_wording.ipynb #234b616e
+def is_true(
+    value # cell of a table; empty, None or NaN where a run did not record it
+) -> bool:
+    "Tell whether a cell of a table is true; a missing one is not"
     return bool(value) and not pd.isna(value)
 
 def _begun_part(row, said, alpha):
@@ -178,7 +180,7 @@ def _tuned_in_words(name, tuned):
     return (f" {chosen} on {pictures} taken from the training pictures, after {plural(tuned['steps'], 'step')} on "
             f"{for_arm}, which it may favour; it had {_percent(tuned['accuracy'])} % of them right{honest}.")
 
-# %% ../nbs/49c_wording.ipynb #e39fc46c
+# %% ../nbs/49c_wording.ipynb #80d753bc
 def _population_in_words(facts):
     "Say which training pictures the verdicts are about"
     if not facts.population:
@@ -186,7 +188,8 @@ def _population_in_words(facts):
                 "verdicts are for these only")
     each = f"; a pair is the mean of {facts.repeats} replicates of one draw" if facts.repeats > 1 else ""
     wide = ", and intervals are widened for it" if facts.repeats > 1 and 0 < facts.overlap <= .9 else ""
-    shared = f" Draws have {_percent(facts.overlap)} % of them in common{wide}{each}." if facts.overlap < 1 else ""
+    common = f" Two draws have {_percent(facts.overlap)} % of their pictures in common on average"
+    shared = f"{common}{wide}{each}." if facts.overlap < 1 else ""
     return f"Verdicts are for {facts.population}.{shared}{_what_to_do(facts)}".rstrip(".")
 
 @patch
@@ -243,7 +246,7 @@ def _takes(needed, settings_vary, ranging="", unit="replicate"):
     if finite.nunique() > 1: words += ", by arm and setting" if settings_vary else ", by arm"
     return words + (", and more held-out pictures for some" if len(finite) < len(needed) else "")
 
-# %% ../nbs/49c_wording.ipynb #da2af5e7
+# %% ../nbs/49c_wording.ipynb #cd6385fc
 def _seen_of(arms, said):
     "The smallest differences that a design could have seen, in words"
     shown, times, unit = ("{:.1f}", 100, " points") if said.unit else ("{:.3f}", 1, "")
@@ -265,6 +268,7 @@ def _reach_of(arms, facts, said):
     none = _takes_none(undecided, facts.margin, said)
     takes = f"to see {said.amount(facts.margin or .01)} takes {takes}{none}"
     return f"{words}; {takes}" if words else takes.replace("to see", "To see", 1)
+
 
 
 # %% ../nbs/49c_wording.ipynb #7fb696b7

@@ -119,7 +119,7 @@ def _bench_options(parser):
 # %% ../nbs/51_app.ipynb #8b14834a
 def _plan_options(parser):
     parser.add_argument("folder", metavar="RUN", help="the folder of a run of three replicates or more")
-    add_options_of(parser, plan, "effect", "margin", "replicates", "held_out", "baseline")
+    add_options_of(parser, plan, "effect", "margin", "replicates", "held_out", "baseline", "metric")
 
 def _report_options(parser):
     parser.add_argument("folder", metavar="RUN",
@@ -399,8 +399,9 @@ def _say(message, *_, **__): print(f"synthnb: {message}", file=sys.stderr)
 def _plan(folder, **given):
     "Print what designs for the next run could find"
     table = plan(open_run(folder, **{k: v for k, v in given.items() if k == "baseline"}), **given)
-    effect, margin, comparisons = (table.attrs[name] for name in ("effect", "margin", "comparisons"))
-    to_find = f"a difference of {100 * effect:g} points" if margin is None else f"none within ±{100 * margin:g} points"
+    effect, margin, comparisons, metric = (table.attrs[name] for name in ("effect", "margin", "comparisons", "metric"))
+    of = "" if metric == "accuracy" else f" of {metric}"
+    to_find = f"a difference of {100 * effect:g} points{of}" if margin is None else f"none within ±{100 * margin:g} points{of}"
     print(f"Chance to find {to_find}, corrected for {plural(comparisons, 'comparison')}; its range is "
           "what this run leaves open", "", table.round(2).to_string(index=False), sep="\n")
 

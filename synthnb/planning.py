@@ -19,6 +19,9 @@ from .comparison import at, in_words, of_test, settings
 from .data import figure
 from .files import BadSetting, NotFound, joined
 from .groups import rights
+from .metrics import METRICS, as_metric
+from .metrics import measured as by_metric
+from .records import listed
 from .stats import check_margin, over_pictures, power_of, replicates_needed, smallest_effect, standard_error
 
 # %% ../nbs/42b_planning.ipynb #7ee99fed
@@ -113,33 +116,40 @@ def _cell_noise(by_picture):
 
 def spread_of(
     differences: list, # of arrays [replicates], one an arm
-    by_picture: list # of arrays [replicates, pictures], one an arm; empty: not known
+    by_picture: list, # of arrays [replicates, pictures or groups of them], one an arm; empty: not known
+    held_out: int = None # pictures, or groups of related ones; None: one a column
 ) -> Spread:
     "Measure how differences vary, on average over arms"
     sd = float(np.mean([np.var(d, ddof=1) for d in differences])**.5)
     pairs = min(map(len, differences))
     if not by_picture: return Spread(pairs, sd, 0., 0., 0)
     pictures, cell = [float(np.mean([f(t) for t in by_picture])) for f in (over_pictures, _cell_noise)]
-    return Spread(pairs, sd, pictures**.5, cell, by_picture[0].shape[1])
+    columns = by_picture[0].shape[1]
+    held_out = held_out or columns
+    return Spread(pairs, sd, pictures**.5, cell * held_out / columns, held_out)
 
 # %% ../nbs/42b_planning.ipynb #8c3ace18
 def measured(
     trials: pd.DataFrame, # arm, replicate, test_accuracy, and per_class, budget and seconds where they are known
     predictions: pd.DataFrame = None, # arm, replicate, path, label, predicted
     baseline: str = "original", # arm that the others are compared with
-    setting: dict = {} # one of `settings`
+    setting: dict = {}, # one of `settings`
+    metric = "accuracy" # see `metrics.as_metric`; all but accuracy need predictions
 ) -> Spread:
-    "Measure the spread of one setting"
+    "Measure the spread of one setting; raises `BadSetting` with fewer than three replicates"
     table = at(trials, setting).pivot(index="replicate", columns="arm", values="test_accuracy").dropna()
     arms = [arm for arm in table if arm not in (baseline, "imagenet")]
     if baseline not in table or not arms or len(table) < 3:
         raise BadSetting(f"a plan needs three replicates or more of {baseline!r} and of another arm; "
                          f"there are {len(table)} complete ones of {joined(table.columns)}")
+    seen = None if predictions is None else at(predictions, setting)
+    known = right = None if seen is None or "path" not in seen else rights(seen)
+    if as_metric(metric) != METRICS["accuracy"]: table, known = by_metric(table, seen, metric)
     differences = [(table[arm] - table[baseline]).to_numpy() for arm in arms]
-    if predictions is None or "path" not in predictions: return spread_of(differences, [])
-    right = rights(at(predictions, setting))
-    base = right.loc[baseline].loc[table.index].to_numpy()
-    return spread_of(differences, [right.loc[arm].loc[table.index].to_numpy() - base for arm in arms])
+    if right is None: return spread_of(differences, [])
+    base = known.loc[baseline].loc[table.index].to_numpy()
+    each = [known.loc[arm].loc[table.index].to_numpy() - base for arm in arms]
+    return spread_of(differences, each, right.shape[1])
 
 # %% ../nbs/42b_planning.ipynb #c9e2ac9b
 def dollars_a_replicate(
@@ -175,6 +185,7 @@ def plan(
     replicates: int | list[int] = (8, 12, 16, 24, 32), # numbers of replicates to try
     held_out: int | list[int] = None, # numbers of held-out pictures; None: as many as there are, and four times as many
     baseline: str = None, # arm that the others are compared with; None: the run's, or original
+    metric: str = None, # that the next run is to judge by, see `metrics.as_metric`; None: the run's first, or accuracy
     comparisons: int = None # that share the chance of being wrong; None: all arms in all settings
 ) -> pd.DataFrame: # one row a setting, number of held-out pictures and of replicates
     "Compare designs for the next run: power with its range, minutes of training, dollars of pictures"
@@ -183,19 +194,20 @@ def plan(
     trials, cost = (run, None) if is_table else (of_test(run.trials), _cost_of(run))
     if predictions is None and not is_table: predictions = of_test(run.known_predictions)
     baseline = baseline or ("original" if is_table else run.baseline)
+    metric = as_metric(metric or _metric_of(run))
     _check_asked(effect, margin, replicates, held_out, predictions)
     arms = trials.arm[~trials.arm.isin([baseline, "imagenet"])].nunique()
     count = comparisons or max(1, arms * len(settings(trials)))
     rows = []
     for setting in [s for s in settings(trials) if at(trials, s).arm.nunique() > 1] or [{}]: # not a baseline alone
-        spread, part = measured(trials, predictions, baseline, setting), at(trials, setting)
+        spread, part = measured(trials, predictions, baseline, setting, metric), at(trials, setting)
         seconds = part.groupby("arm").seconds.mean().sum() if "seconds" in part else np.nan
         for pictures in held_out or [spread.held_out, 4 * spread.held_out][:1 + bool(spread.held_out)]:
             for n in replicates:
                 costs = dict(minutes=n * seconds / 60) | ({} if cost is None else dict(dollars=n * cost))
                 rows.append(setting | _plan_row(spread, effect, margin, int(n), pictures, count) | costs)
     out = pd.DataFrame(rows)
-    out.attrs = dict(effect=effect, margin=margin, comparisons=count)
+    out.attrs = dict(effect=effect, margin=margin, comparisons=count, metric=metric.name)
     return out
 
 # %% ../nbs/42b_planning.ipynb #1db11470
@@ -210,6 +222,10 @@ def _check_asked(effect, margin, replicates, held_out, predictions):
     if held_out and (predictions is None or "path" not in predictions):
         raise BadSetting("what other held-out pictures would change is not known without the predictions; "
                          "give them too")
+
+def _metric_of(run):
+    "What a run was to be judged by"
+    return "accuracy" if isinstance(run, pd.DataFrame) else listed(run.config.get("metric") or "accuracy")[0]
 
 def _cost_of(run):
     "Dollars that the pictures of a replicate cost; None: not known"
@@ -246,7 +262,9 @@ def plan_figure(
         _draw_plan(ax, at(planned, setting))
         ax.set_title(in_words(setting, unit), fontsize=9)
     axes[0].set_ylim(0, 1.02)
-    what = f"see {100 * asked:g} points" if margin is None else f"find none within ±{100 * margin:g} points"
+    name = planned.attrs.get("metric", "accuracy")
+    of = "" if name == "accuracy" else f" of {name}"
+    what = f"see {100 * asked:g} points{of}" if margin is None else f"find none within ±{100 * margin:g} points"
     axes[0].set_ylabel(f"chance to {what}")
     axes[0].legend(fontsize=7, loc="upper left")
     return fig

@@ -162,7 +162,8 @@ def difference_figure(
     ax.set_yticks(range(len(arms)), [f"{tag(row.arm)}\n{row.verdict}" for row in arms.itertuples()], fontsize=SMALL)
     ax.set_ylim(len(arms) - .5, -.5)
     of = "" if view.metric.name == "accuracy" else f"{view.metric.name}, "
-    ax.set_xlabel(f"{of}{'points ' if view.metric.unit else ''}against {tag(baseline)}; the band is ±{margin:g}")
+    apart = f"{of}{'points ' if view.metric.unit else ''}against {tag(baseline)}"
+    ax.set_xlabel(f"{apart}{chr(10) if of else '; '}the band is ±{margin:g}")
     ax.set_title(_title_of(view), fontsize=SMALL)
     ax.grid(axis="x", alpha=.3)
     return fig

@@ -53,7 +53,8 @@ def _changed(recipe, changes):
 
 # %% ../nbs/30_experiment.ipynb #2dcb878c
 class Experiment:
-    "Arms × settings × replicates on the same real pictures, kept in the folder `out`"
+    """Arms × settings × replicates on the same real pictures, kept in the folder `out`. Raises `BadSetting` or
+    `LeakError` where design and pictures do not fit; nothing is written until `run`"""
     taken_for = () # sentences on what the data were taken for, where that is known
 
     def __init__(self, 
@@ -61,7 +62,7 @@ class Experiment:
         test: ImageSet, # held-out real pictures, all of which measure every trial
         arms: list, # of `Arm`
         per_class: int = None, # real pictures of each class that a replicate draws, or several such numbers; None: all
-        replicates: int = 8, 
+        replicates: int = 8, # repetitions with other seeds and draws of real pictures; 5 at least for a verdict
         steps: int = 900, # batches of a training, or several such numbers
         recipe: Recipe = Recipe(), # how every network is trained
         out: Path = "synthnb-run", # the run folder
@@ -95,7 +96,9 @@ class Experiment:
         if keep_models: check_keeping(self.design.trainers)
 
     @property
-    def arms(self) -> list: return self.design.arms
+    def arms(self) -> list: # of `Arm`
+        "The arms, in the order of all tables"
+        return self.design.arms
 
 # %% ../nbs/30_experiment.ipynb #5452ce77
 def _differences(there, here, name) -> list: # of str
@@ -120,7 +123,7 @@ def _more(there, here) -> list: # names of settings
 
 # %% ../nbs/30_experiment.ipynb #dbd4f367
 def _same_run(there, here, folder):
-    "Raise `BadSetting` if the configuration in a folder is not the one asked for, but for more of the same"
+    "Raise `BadSetting` if a folder's configuration is not the one asked for; more replicates or budgets may be asked"
     if "looks" in here and "looks" not in there:
         raise BadSetting(f"{folder} holds a run that was begun without looks, and may have been looked at; "
                          "to grow until it is decided, choose another folder")
@@ -193,7 +196,7 @@ def _grown(before, more):
 # %% ../nbs/30_experiment.ipynb #42644eee
 @patch
 def _claim(self: Experiment, jobs):
-    "Write down what the run is, or take up what is there; the folder's lock has to be held"
+    "Write the run's configuration, or resume the one that is there; the folder's lock has to be held"
     new = dict(self.config, jobs=jobs, threads=max(1, cores() // jobs)) | declared_looks(self.looks)
     told = dict(taken_for=list(self.taken_for)) if self.taken_for else {}
     before = self._there() or new | dict(made_with=made_with()) | told
@@ -315,7 +318,7 @@ def _asked_looks(self: Experiment, until, at_most) -> Looks: # None: the run doe
 # %% ../nbs/30_experiment.ipynb #8563a55e
 @patch
 def _stage(self: Experiment, replicates: int):
-    "Go on to so many replicates"
+    "Set the number of replicates, for the next look"
     self.design = replace(self.design, replicates=replicates)
     self.config = self.design.config(self.real, self.test)
     self.layout = Layout.of(self.out, self.config)
@@ -355,14 +358,15 @@ def _grow(self: Experiment, *how) -> Run:
 # %% ../nbs/30_experiment.ipynb #4d6c724b
 @patch
 def run(self: Experiment, 
-    jobs: int = 1, # processes at a time; the cores are shared out among them
+    jobs: int = 1, # processes at a time, from 1; the cores are shared out among them
     backend: str = "loky", # or ray, dask: see `workers`
     progress: bool = True, # show bars
     tensorboard: bool = False, # write the curves of each training into the folder `tensorboard`
     until: str = None, # "decided": add replicates until every comparison has a verdict; None: do not
     at_most: int | list = None # with `until`: the most replicates, or all numbers of replicates to look at
 ) -> Run:
-    "Make what is missing: pictures, and trials as soon as they have theirs. Running in the same folder again resumes"
+    """Make what is missing: pictures, and trials as soon as they have theirs. Running in the same folder again resumes.
+    Raises `BadSetting` where the folder holds something else, or another process is at work in it"""
     self.looks, how = self._asked_looks(until, at_most), (jobs, backend, progress, tensorboard)
     if self.looks is None: return self._make(*how)
     blind = out_of_reach(self.looks)

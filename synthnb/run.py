@@ -28,8 +28,10 @@ from .saved import Network, network_file, open_network
 from .shifted import ShiftedSet
 
 # %% ../nbs/40_run.ipynb #988a2a55
-def read_config(folder: Path) -> dict:
-    "Read the configuration of a run folder"
+def read_config(
+    folder: Path # of a run
+) -> dict: # what its config.json says
+    "Read the configuration of a run folder; raises `NotFound` or `BadSetting` where it is none"
     path = Path(folder)/"config.json"
     if not path.is_file():
         raise NotFound(f"{folder} is no run folder: it has no config.json; name the folder that a run was written to")
@@ -47,7 +49,7 @@ def read_config(folder: Path) -> dict:
 class Run:
     "Read what a run folder holds"
     def __init__(self, 
-        folder: Path, 
+        folder: Path, # of a run, finished or not
         config: dict # the content of its config.json
     ):
         self.folder, self.config, self.layout = Path(folder), config, Layout.of(folder, config)
@@ -102,7 +104,6 @@ def baseline(self: Run) -> str:
     "Arm that the others are compared with: the one that was named, or `original`, or the first"
     return self.config.get("baseline") or self.layout.baseline
 
-# %% ../nbs/40_run.ipynb #d62acf86
 @patch(as_prop=True)
 def planned(self: Run) -> list: # of dicts: arm and, where they vary, per_class, budget and trainer
     "All arms in all settings of the design, whether they are done yet or not"
@@ -138,7 +139,7 @@ def _told_on(self: Run, row):
 # %% ../nbs/40_run.ipynb #73c6904a
 @patch(as_prop=True)
 def trials(self: Run) -> pd.DataFrame:
-    "One row an arm, replicate and setting that is done; `budget` is counted in steps, epochs or seconds, as was asked"
+    "One row for each arm, replicate and setting that is done; `budget` is counted in the run's `unit`"
     table = self.folder/"trials.csv"
     if not self._has_records() and table.exists():
         return pd.read_csv(table, dtype=dict(arm=str, on=str, trainer=str, per_class=float), keep_default_na=False,
@@ -171,8 +172,8 @@ def _answers(self: Run, row, said, test): # one row a held-out picture
 # %% ../nbs/40_run.ipynb #bd169561
 @patch(as_prop=True)
 def predictions(self: Run) -> pd.DataFrame:
-    """One row a trial and held-out picture: label, predicted, group of related pictures, probability of each label;
-    where masks were predicted: right, dice, iou and Dice of each class"""
+    """One row for each trial and held-out picture: label, predicted, group of related pictures, probability of each
+    label; where masks were predicted: right, dice, iou and Dice of each class. Raises `NotFound` where they are gone"""
     table = self.folder/"predictions.parquet"
     folders = [self.layout.test, *map(self.layout.shift, self.layout.shifts)]
     there = self._has_records() and all((folder/"manifest.parquet").exists() for folder in folders)
@@ -187,7 +188,7 @@ def predictions(self: Run) -> pd.DataFrame:
     return pd.concat(tables, ignore_index=True) if tables else empty
 
 @patch(as_prop=True)
-def known_predictions(self: Run):
+def known_predictions(self: Run) -> pd.DataFrame: # as `predictions`
     "The predictions, or None where they were not copied"
     try: return self.predictions
     except NotFound: return None
@@ -218,7 +219,7 @@ def _as_tested(images):
 # %% ../nbs/40_run.ipynb #2b135221
 @patch(as_prop=True)
 def failures(self: Run) -> pd.DataFrame:
-    "One row a training that failed when it was last tried: the error and its traceback"
+    "One row for each training that failed when it was last tried: the error and its traceback"
     found = [json.loads(path.read_text()) for path in sorted((self.folder/"trials").glob("*.error.json"))]
     named = ["trainer"] if any("trainer" in one for one in found) else []
     columns = ["arm", *named, "replicate", "per_class", "budgets", "error", "traceback"]
@@ -251,8 +252,8 @@ def manifest(self: Run) -> pd.DataFrame:
 @patch
 def overlap(self: Run,
     arm: str = None # whose real pictures count; None: the baseline's
-) -> pd.DataFrame: # one row a per_class, see `draws.overlap`; None where the manifest was not copied
-    "Measure what draws of real pictures have in common"
+) -> pd.DataFrame: # one row for each per_class, see `draws.overlap`; None where the manifest was not copied
+    "Measure how many real pictures the draws of different replicates share"
     try: manifest = self.manifest
     except NotFound: return None
     if "shared" in self.config: return pd.DataFrame(self.config["shared"]).astype(dict(per_class=float))
@@ -263,11 +264,11 @@ def overlap(self: Run,
 # %% ../nbs/40_run.ipynb #107765a0
 @patch
 def setting(self: Run, 
-    per_class: int = None, 
-    budget: float = None, 
-    trainer: str = None # None: the first
+    per_class: int = None, # real pictures of each class; None: the largest
+    budget: float = None, # in the run's `unit`; None: the longest
+    trainer: str = None # its name; None: the first
 ) -> tuple: # (per_class, budget, trainer)
-    "Find a setting by what is said of it; the last of those that fit"
+    "Find the last setting that fits; raises `NotFound` where none does"
     trainer = trainer or self.layout.trainer()["name"]
     def fits(s): return per_class in (None, s[0]) and budget in (None, s[1]) and trainer == s[2]
     fit = [s for s in self.layout.settings if fits(s)]
@@ -277,8 +278,11 @@ def setting(self: Run,
 
 # %% ../nbs/40_run.ipynb #39fd6f4f
 @patch
-def drawn(self: Run, replicate: int, per_class: int) -> ImageSet:
-    "All pictures of one replicate, of every arm"
+def drawn(self: Run,
+    replicate: int, # from 0
+    per_class: int # of its setting; None: the experiment used all
+) -> ImageSet:
+    "All pictures of one replicate, of every arm; raises `NotFound` where they are not made yet"
     folder = self.layout.replicate(replicate, per_class)
     path = folder/"replicate.parquet"
     if not path.exists(): raise NotFound(f"replicate {replicate} has no pictures in {self.folder} (yet)")
@@ -287,11 +291,11 @@ def drawn(self: Run, replicate: int, per_class: int) -> ImageSet:
 # %% ../nbs/40_run.ipynb #ae1c5818
 @patch
 def pictures(self: Run, 
-    arm: str, 
-    replicate: int, 
+    arm: str, # one of `arms`
+    replicate: int, # from 0
     per_class: int = None # where there are several numbers; None: the largest
 ) -> ImageSet:
-    "What an arm trains on in a replicate"
+    "What an arm trains on in a replicate; raises `NotFound`"
     if arm not in self.arms: raise NotFound(f"there is no arm {arm!r} in this run, only {', '.join(self.arms)}")
     about = next(a for a in self.config["arms"] if a["name"] == arm)
     return arm_pictures(self.drawn(replicate, self.setting(per_class)[0]), arm, about.get("times", 1))
@@ -299,13 +303,13 @@ def pictures(self: Run,
 # %% ../nbs/40_run.ipynb #73b63f80
 @patch
 def features(self: Run, 
-    arm: str, 
-    replicate: int, 
+    arm: str, # one of `arms`
+    replicate: int, # from 0
     per_class: int = None, # of the setting; None: the last
     budget: float = None, # of the setting; None: the last
     trainer: str = None # of the setting; None: the first
 ) -> np.ndarray: # float32 [test_n, 128] of the study's network; [test_n, 1280] of ImageNet's
-    "The penultimate features of the held-out pictures, in the order of `predictions`"
+    "Features of the held-out pictures in the layer before the last, in the order of `predictions`; raises `NotFound`"
     setting = self.setting(per_class, budget, trainer)
     path = self.layout.record(arm, replicate, *setting)
     if not path.exists():
@@ -317,10 +321,16 @@ def features(self: Run,
     if self.layout.encoded.exists(): return np.load(self.layout.encoded)
     raise NotFound(f"{self.layout.encoded} is not there, and with it the features of {arm!r}")
 
+# %% ../nbs/40_run.ipynb #08952058
 @patch
-def model(self: Run, arm: str, replicate: int, per_class: int = None, budget: float = None, trainer: str = None
+def model(self: Run,
+    arm: str, # one of `arms`
+    replicate: int, # from 0
+    per_class: int = None, # of the setting; None: the last
+    budget: float = None, # of the setting; None: the last
+    trainer: str = None # of the setting; None: the first
 ) -> Network: # called with an ImageSet or pictures it gives probabilities
-    "Open the network of a trial; parameters as for `features`. Raises `NotFound` where it was not kept"
+    "Open the network of a trial; raises `NotFound` where it was not kept"
     path = network_file(self.layout.network(arm, replicate, *self.setting(per_class, budget, trainer)))
     if path: return open_network(path, self.labels)
     raise NotFound(f"no network of {arm!r} in replicate {replicate} was kept in {self.folder}; an experiment with "
@@ -337,11 +347,11 @@ def _compare_at(looks, trials, predictions, metrics, *asked) -> Comparison:
 @patch
 def compare(self: Run, 
     margin: float = None, # a difference this small does not matter, a share: 0.01 is one point; None: the run's
-    baseline: str = None, # None: `original`, or the first arm
+    baseline: str = None, # arm to compare with; None: the run's, see `Run.baseline`
     declared: list = None, # comparisons that count, see `compare.family`; None: those declared before the run
     metric: list = None # see `metrics.as_metric`; None: those declared before the run, or accuracy
 ) -> Comparison:
-    """Compare every arm with the baseline, in every setting; a run that grows, as it was at its last look.
+    """Compare every arm with the baseline, in every setting; a run that grows is compared as it was at its last look.
     A metric that was not declared gets no verdict"""
     before, config = declared is None and bool(self.config.get("declared")), self.config
     margin = config.get("margin", .01) if margin is None else margin
@@ -359,8 +369,12 @@ def compare(self: Run,
     return found[found.metric.isin(wanted)].reset_index(drop=True) if foreseen and "metric" in found else found
 
 @patch
-def report(self: Run, margin: float = None, baseline: str = None, declared: list = None, metric: list = None,
+def report(self: Run,
+    margin: float = None, # as for `compare`
+    baseline: str = None, # as for `compare`
+    declared: list = None, # as for `compare`
+    metric: list = None, # as for `compare`
     notebook: bool = False # also write report.ipynb, which makes both again
 ) -> Path: # of report.html
-    "Write `report.html`, `comparison.csv` and `comparison.json` into the run folder; parameters as for `compare`"
+    "Write `report.html`, `comparison.csv` and `comparison.json` into the run folder"
     return write_report(self, margin, baseline, declared, metric, notebook)

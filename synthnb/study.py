@@ -37,7 +37,7 @@ def make_generator(
     name: str, # of `GENERATORS`: recompose, patches, cvae, pggan, openai, diffusers or style
     **options # parameters of its class
 ): # see the protocol in generate
-    "Make a generator by its short name"
+    "Make a generator by its short name; raises `NotFound` or `BadSetting`"
     if name not in GENERATORS: raise NotFound(f"there is no generator {name!r}; choose among {joined(GENERATORS)}")
     module, class_name = GENERATORS[name].split(".")
     kind = getattr(import_module(f"synthnb.{module}"), class_name)
@@ -55,7 +55,7 @@ def named_generators(
     options: dict = None, # parameters, where there is one generator
     strategies: str | list = None # label, image, both, with parameters or not; None: each generator's own
 ) -> dict: # name for its arms: generator; the name is "" for one alone
-    "Make the generators that a study compares"
+    "Make the generators that a study compares; raises `NotFound` or `BadSetting`"
     specs = [generator_of(spec) for spec in specs_of(given, GENERATORS)]
     if strategies is not None:
         if any("strategy" in own for own in (options or {}, *(own for _, own in specs))):
@@ -82,7 +82,9 @@ def named_trainers(
     return trainers
 
 # %% ../nbs/50_study.ipynb #a8dc2f95
-def as_list(value) -> list:
+def as_list(
+    value # a string with commas, a list, or one number
+) -> list:
     "Give a list from a list, a string with commas or a single value"
     if not isinstance(value, str): return listed(value)
     return [part.strip() for part in value.split(",") if part.strip()]
@@ -146,14 +148,16 @@ def check_out(
     raise BadSetting(f"the folder {out} would lie among the pictures of {data}; name another with --out")
 
 # %% ../nbs/50_study.ipynb #9898cef7
-def has_parts(images: ImageSet) -> bool:
-    "Say whether a data set has parts of its own"
+def has_parts(
+    images: ImageSet # as loaded
+) -> bool:
+    "Say whether a data set has both parts `train` and `test`"
     return {"train", "test"} <= set(images.kept.part)
 
 def held_out(
-    images: ImageSet, 
+    images: ImageSet, # real pictures with their labels
     test: float, # share, or number, to hold out where there is no part `test`
-    seed: int,
+    seed: int, # of the draw
     near: bool = True # take near-duplicates for copies, which stay together; False: only equal files
 ) -> tuple: # (to train on, held out)
     "Divide a data set, by its own parts where it has them"
@@ -193,7 +197,7 @@ def _refuse_mirrors(generators):
 def generators_in_words(
     arms: list # of Arm
 ) -> list: # of str
-    "Say what the generators of some arms are, where they know"
+    "Give the sentence with which each generator describes itself, where it has one"
     makers = {maker.name: maker for arm in arms for maker, _ in arm.makers}
     return [f"{name}: {maker.about}" for name, maker in makers.items() if hasattr(maker, "about")]
 
@@ -270,7 +274,8 @@ def study(
     options: dict = None, # parameters of the generator
     recipe: dict = None # more of `Recipe`: optimizer, schedule, crop, mixup, …
 ) -> Experiment: # ready to run
-    "Make the study's experiment on a data set; where a setting is a list, each of its values is tried"
+    """Make the study's experiment on a data set; where a setting is a list, each of its values is tried. Raises
+    `BadSetting`, `NotFound` or `LeakError` before anything is made"""
     given = not_usual(locals())
     look = _usual(data, dict(per_class=per_class, size=size, flip=flip, replicates=replicates), quick)
     length = _length(data, steps, epochs, seconds, bool(patience or as_published), quick)

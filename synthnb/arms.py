@@ -36,7 +36,7 @@ def _more_of(labels, n): # labels of what `n` makes of these
     return np.repeat(labels, copies(pd.DataFrame(dict(label=labels, sha256="")), n))
 
 def stages(
-    arm: Arm,
+    arm: Arm, # with makers or without
     labels: list # of its real pictures
 ): # yields (generator, n, labels of what it makes)
     "Go through an arm's makers, each of which starts from all that is there"
@@ -46,8 +46,9 @@ def stages(
         yield generator, n, made
         labels += list(made)
 
+# %% ../nbs/35_arms.ipynb #a2b936de
 def counts_of(
-    arm: Arm,
+    arm: Arm, # with makers or without
     real: int # number of real pictures; or the labels of each, where an arm makes more of some labels
 ) -> dict: # origin: number of pictures
     "Count what an arm trains on"
@@ -59,8 +60,9 @@ def counts_of(
         counts[origin] = counts.get(origin, 0) + len(made)
     return counts
 
+# %% ../nbs/35_arms.ipynb #885ae5bc
 def asked(
-    arm: Arm, 
+    arm: Arm, # with makers or without
     real: int # as for `counts_of`
 ) -> dict: # origin: its part of every batch
     "Compute what an arm asks to be trained on"
@@ -72,7 +74,7 @@ CONTROLS = ("strong", "oversampled", "more_real")
 
 def study_arms(
     names: list = ARMS, # of `ARMS` and `CONTROLS`
-    generator = None, # makes the variations
+    generator = None, # makes the variations, see the protocol in generate
     n: int = 3, # variations, and stylized copies, of each real picture; or "balance", see `copies`
     more: float = 2. # real pictures of `more_real`, as a multiple of the others'
 ) -> list: # of Arm
@@ -92,7 +94,7 @@ def bowles_arms(
     generator, # makes pictures with masks, such as `PGGAN(masks=True)`
     parts: list = (1.,), # synthetic pictures, as a multiple of the real ones: 0.5 is half as many
     rotate: float = 30. # degrees, at most, to either side
-) -> list: # of Arm: original, rotated, generated, rotated-generated; with several parts generated-50, generated-100, …
+) -> list: # of Arm: original, rotated, generated, rotated-generated; with several parts generated-50, generated-100
     "Give the arms of Bowles et al. (2018): without augmentation, with rotation, with a GAN, with both"
     n = int(np.ceil(max(parts)))
     made = {f"generated-{100 * part:g}" if len(parts) > 1 else "generated": part / (1 + part) for part in parts}
@@ -101,6 +103,7 @@ def bowles_arms(
     return plain + [replace(arm, name="rotated" if arm.name == "original" else f"rotated-{arm.name}", rotate=rotate)
                     for arm in plain]
 
+# %% ../nbs/35_arms.ipynb #2fc73375
 def sweep(
     arm: Arm, # with makers
     share: list = (), # synthetic parts of each batch, 0..1
@@ -132,7 +135,9 @@ def _check_arm(arm):
         raise BadSetting(f"arm {arm.name!r}: curate={arm.curate!r}; it takes {known}") from None
 
 # %% ../nbs/35_arms.ipynb #f0892436
-def check_arms(arms: list):
+def check_arms(
+    arms: list # of `Arm`
+):
     "Raise `BadSetting` if what is given is no list of possible arms"
     if not isinstance(arms, (list, tuple)) or not arms or not all(isinstance(a, Arm) for a in arms): 
         raise BadSetting(f"arms={arms!r}: an experiment needs arms, a list of `Arm` such as study_arms(['original', "

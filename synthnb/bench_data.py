@@ -175,7 +175,9 @@ def _time_draws(images, times):
     with timed(times, "split"): rest, test = images.split(.2)
     with timed(times, "sample"): rest.sample(max(1, len(rest) // 20 // len(rest.labels)))
 
-def time_folder(root: str) -> dict: # seconds
+def time_folder(
+    root: str # folder of class folders
+) -> dict: # seconds
     "Time each thing that one does with a folder"
     times = {}
     with timed(times, "first scan"): images = ImageSet.from_folder(root)
@@ -187,7 +189,10 @@ def time_folder(root: str) -> dict: # seconds
     return times
 
 # %% ../nbs/53_bench_data.ipynb #232f8b6a
-def write_rows(path: str, n: int):
+def write_rows(
+    path: str, # folder for the manifest
+    n: int # rows
+):
     "Write a manifest of `n` rows, without the files"
     sha = pd.Series(np.random.default_rng(0).integers(0, 2**63, n)).map("{:064x}".format)
     labels = [f"c{i % 100}" for i in range(n)]
@@ -195,7 +200,9 @@ def write_rows(path: str, n: int):
     own = dict(sha256=sha, source=sha.str[-16:], group=sha.str[-16:])
     ImageSet(pd.DataFrame(dict(path=paths, label=labels, **own, width=256, height=256)), path).save(path)
 
-def time_rows(path: str) -> dict: # seconds
+def time_rows(
+    path: str # folder of the manifest
+) -> dict: # seconds
     "Time what one does with a manifest"
     times = {}
     with timed(times, "open"): images = ImageSet.open(path)
@@ -220,7 +227,7 @@ def scale(
     n: int = 100_000, # small JPEGs in a folder
     rows: int = 1_000_000, # of a manifest
     root: Path = None, # a folder made by `folder_of`; None: a temporary one
-    rounds: int = 3
+    rounds: int = 3 # of each measurement
 ) -> pd.DataFrame: # seconds and peak megabytes: medians over rounds
     "Measure what many files, and many rows, cost"
     with tempfile.TemporaryDirectory() as tmp:
@@ -234,7 +241,12 @@ def scale(
     return table.round(2).set_index(["of", "what"])
 
 # %% ../nbs/53_bench_data.ipynb #69f61386
-def train_some(root: str, n: int, steps: int, size: int) -> int:
+def train_some(
+    root: str, # folder of a saved image set
+    n: int, # pictures
+    steps: int, # of 32 pictures
+    size: int # side of the squares, pixels
+) -> int: # steps
     "Train on `n` pictures, decoded to disk"
     from synthnb.model import cnn
     images = ImageSet.open(root)
@@ -244,6 +256,7 @@ def train_some(root: str, n: int, steps: int, size: int) -> int:
     for x, y in batches: model.train_on_batch(x, y)
     return steps
 
+# %% ../nbs/53_bench_data.ipynb #7138d4e7
 def memory(
     few: int = 10_000, many: int = 100_000, # pictures on disk
     steps: int = 200, size: int = 64, # batches, pixels

@@ -103,8 +103,10 @@ def encoder_speed(
     return rates(took, n, [name for name in ways if "alone" in name], "of the fastest engine")
 
 # %% ../nbs/53a_bench_encoder.ipynb #a7b8f8a2
-def time_cache(n: int) -> list: # seconds to write, seconds to read, bytes of the file
-    "Keep features of `n` pictures that do not exist, and look all of them up"
+def time_cache(
+    n: int # pictures, which need not exist
+) -> list: # seconds to write, seconds to read, bytes of the file
+    "Keep features of many pictures, and look all of them up"
     rng, times = np.random.default_rng(0), [time.perf_counter()]
     row = rng.random(FEATURES, np.float32)
     keys = [content_key("file", str(i).encode()) for i in range(n)]
@@ -121,7 +123,7 @@ def time_cache(n: int) -> list: # seconds to write, seconds to read, bytes of th
 
 def cache_costs(
     n: int = 100_000 # pictures
-) -> pd.DataFrame:
+) -> pd.DataFrame: # one row: milliseconds a picture, kB, and peak MB
     "Measure what it costs to keep features"
     with tempfile.TemporaryDirectory() as tmp, own_cache(tmp):
         (write, read, size), mb = alone("bench_encoder.time_cache", n)

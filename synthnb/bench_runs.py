@@ -31,7 +31,7 @@ from .workers import needs_extra
 # %% ../nbs/55_bench_runs.ipynb #9f8019b7
 def run_small(
     out: str, # the run folder
-    replicates: int, 
+    replicates: int, # of six trials each
     address: str = "" # of a Ray cluster; empty: on loky
 ) -> int: # trials
     "Run a small experiment of six arms"
@@ -46,7 +46,9 @@ def run_small(
 # %% ../nbs/55_bench_runs.ipynb #52acc048
 def _digest_of(*said): return hashlib.sha256(repr(said).encode()).hexdigest()[:8]
 
-def left_in(out: Path) -> dict:
+def left_in(
+    out: Path # folder of a run that ended
+) -> dict: # name: figure
     "Summarise the folder of a run"
     files = sorted(p.relative_to(out).as_posix() for p in Path(out).rglob("*") if p.is_file())
     pictures = {f: hashlib.sha256((out/f).read_bytes()).hexdigest() for f in files if f.endswith((".png", ".jpg"))}
@@ -129,8 +131,14 @@ def _so_far(out): # pictures, trials
     return np.array([sum(1 for _ in (out/folder).rglob(f"[!.]*.{suffix}"))
                      for folder, suffix in dict(pictures="png", trials="npz").items()])
 
-def kill_often(out: Path, replicates: int, kills: int, whole: np.ndarray, cluster: Cluster, seed: int) -> dict:
-    "Run the small experiment and kill it; what was killed, and what outlived it"
+def kill_often(
+    out: Path, replicates: int, # as for `run_small`
+    kills: int, # in all
+    whole: np.ndarray, # pictures and trials of the whole run, to tell how far it is
+    cluster: Cluster, # where it runs
+    seed: int # of the moments
+) -> dict: # name: number of those killed, and of processes left behind
+    "Run the small experiment and kill it; raises `RuntimeError` where it ends too early, or fails"
     killer = _Killer(out, replicates, cluster, seed)
     for i, share in enumerate(sorted(killer.draw.uniform(0, .8) for _ in range(kills))):
         while killer.processes[-1].poll() is None and (_so_far(out) / whole).mean() < share: time.sleep(.1)
@@ -146,7 +154,7 @@ def kill_often(out: Path, replicates: int, kills: int, whole: np.ndarray, cluste
 
 # %% ../nbs/55_bench_runs.ipynb #0ca4e1c4
 def disturbed(
-    replicates: int = 10, kills: int = 10,
+    replicates: int = 10, kills: int = 10, # of six trials each; of each killed run
     backends: tuple = ("loky", "ray"), # Ray is left out where it is not installed
     seed: int = 0 # of the moments
 ) -> pd.DataFrame: # a column for the run that was left alone, and one for each that was killed
@@ -170,8 +178,10 @@ class Clock:
     "Adds up the seconds of parts of a task; one part at a time"
     def __init__(self): self.times, self.part, self.since = Counter(), "rest", time.perf_counter()
 
-    def switch(self, part):
-        "Begin another part; the one before"
+    def switch(self,
+        part # name of the part that begins
+    ): # the part that ends
+        "Begin another part"
         before, now = self.part, time.perf_counter()
         self.times[before] += now - self.since
         self.part, self.since = part, now
@@ -200,7 +210,11 @@ def _clocked(folder, name, /, *args, **kwargs):
     clock.switch("")
     Path(folder, f"{os.getpid()}-{time.time_ns()}.json").write_text(json.dumps(clock.times))
 
-def run_clocked(out: str, clocks: str, jobs: int, settings: dict) -> tuple: # number of trials, seconds of the parts
+def run_clocked(
+    out: str, clocks: str, # folders to make: of the run, and of the seconds of its tasks
+    jobs: int, # at a time
+    settings: dict # parameters of `study`
+) -> tuple: # number of trials, seconds of the parts
     "Run the study on digits, with a clock in every task"
     names, times = ("make_pictures", "run_trial"), Counter()
     Path(clocks).mkdir()
@@ -239,7 +253,7 @@ def _of_one_job(rows): # [round, (trials, jobs)]
 def machinery(
     replicates: int = 12, # of five arms, with two jobs
     fewer: int = 3, # for two jobs against one
-    rounds: int = 3,
+    rounds: int = 3, # of each run
     **settings # of `study`; none: as it has them
 ) -> pd.DataFrame: # a row for each run: medians over rounds
     "Measure how long an experiment takes, and the share of each part in the time of its jobs"

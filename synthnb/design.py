@@ -86,7 +86,7 @@ class Design:
     numbers: list           # real pictures of each class that a replicate draws; None: all
     unit: str               # what a training is measured in: steps, epochs or seconds
     budgets: list           # of a training, in `unit`, the least first
-    replicates: int = 8
+    replicates: int = 8     # repetitions with other seeds; at least 1
     recipe: Recipe = field(default_factory=Recipe) # of every training; settings and arms give steps, share and strong
     validation: float = 0.  # part of each replicate's real pictures that is kept from training and from generators
     seed: int = 0           # decides everything
@@ -125,14 +125,18 @@ def masks(self: Design) -> bool:
     return getattr(self.trainers[0], "masks", False)
 
 @patch
-def arms_for(self: Design, trainer) -> list: # of str
+def arms_for(self: Design,
+    trainer # one of `trainers`
+) -> list: # of str
     "Names of the arms that a trainer is given: its own choice, and strong augmentation only where it can have it"
     own, able = getattr(trainer, "arms", None), getattr(trainer, "strong", False)
     return [arm.name for arm in self.arms if (own is None or arm.name in own) and (able or not arm.strong)]
 
 # %% ../nbs/31_design.ipynb #c36c4e8f
 @patch
-def budgets_for(self: Design, trainer) -> list: # [None] for a trainer that is not trained by steps
+def budgets_for(self: Design,
+    trainer # one of `trainers`
+) -> list: # [None] for a trainer that is not trained by steps
     "Budgets that a trainer is measured at"
     own = getattr(trainer, "budgets", None)
     if own is None: return self.budgets
@@ -258,7 +262,7 @@ def design(
     reference: bool = True, # measure logistic regression on ImageNet features too
     **others # replicates, recipe, validation, seed, declared, margin, name, repeats, near, trainers, shifts
 ) -> Design:
-    "Make a `Design` from single numbers or several"
+    "Make a `Design` from single numbers or several; raises `BadSetting` for what is impossible"
     check_arms(arms)
     unit, budgets = _budgets_of(steps, epochs, seconds)
     made = Design(list(arms), _several(per_class, "per_class"), unit, budgets, **others)
@@ -326,12 +330,18 @@ def _check_labels(real, test, masks=False):
                              f"give real ones only: {name}.only(origin='real')")
 
 # %% ../nbs/31_design.ipynb #0514c5be
-def number_of(per_class: int, more: float) -> int:
+def number_of(
+    per_class: int, # real pictures of each class
+    more: float # of an `Arm`, above 0
+) -> int:
     "Number of real pictures of each class that an arm with the factor `more` has"
     return max(1, round(per_class * more))
 
 # %% ../nbs/31_design.ipynb #121163dd
-def described(generator, n) -> dict: # JSON-able
+def described(
+    generator, # with `name` and, where it has any, `params`
+    n: int # copies of each picture; or "balance"
+) -> dict: # JSON-able
     "Describe a generator and its number of copies as the run's configuration does"
     check_generator(generator, n)
     return dict(generator=generator.name, params=getattr(generator, "params", {}), n=n)
@@ -354,8 +364,8 @@ def _check_makers(arms, test):
 
 # %% ../nbs/31_design.ipynb #60218d99
 def refuse_leaks(
-    train: ImageSet, 
-    test: ImageSet, 
+    train: ImageSet, # to train on
+    test: ImageSet, # held out
     near: bool = False # look for near-duplicates too
 ):
     "Raise `LeakError`, naming the pictures, if a held-out picture, or one derived from it, is in `train`"
@@ -368,8 +378,11 @@ def refuse_leaks(
 
 # %% ../nbs/31_design.ipynb #72728c73
 @patch
-def check(self: Design, real: ImageSet, test: ImageSet):
-    "Raise if the design cannot be carried out with these pictures"
+def check(self: Design,
+    real: ImageSet, # to train on
+    test: ImageSet # held out
+):
+    "Raise `BadSetting`, `NotFound` or `LeakError` if the design cannot be carried out with these pictures"
     _check_labels(real, test, self.masks)
     if self.masks:
         _check_masks(real, test)
@@ -391,7 +404,10 @@ def _one_or_several(values): return values if len(values) > 1 else values[0]
 _named_by_itself = "batch", "size", "shear", "zoom", "flip", "patience", "as_published" # of a recipe
 
 @patch
-def config(self: Design, real: ImageSet, test: ImageSet) -> dict: # JSON-able
+def config(self: Design,
+    real: ImageSet, # to train on
+    test: ImageSet # held out
+) -> dict: # JSON-able
     "Describe the design and its pictures as the run's configuration"
     recipe, metric = self.recipe, {} if self.metric is None else dict(metric=self.metric) # only what was asked
     asked_only = "curate", "rotate"

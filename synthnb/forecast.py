@@ -113,7 +113,7 @@ def roughly(
 
 # %% ../nbs/50a_forecast.ipynb #7c324132
 def seconds_a_step(
-    size: int, batch: int, classes: int,
+    size: int, batch: int, classes: int, # side of the squares, pixels; pictures in a batch; from 1
     steps: int = 6 # that are measured, after one that is not
 ) -> float:
     "Measure a step of the study's network on noise"
@@ -132,7 +132,7 @@ def seconds_a_step(
 class Forecast:
     "What a run will take"
     trainings: int # that are not done yet
-    minutes: float
+    minutes: float # of training, on this machine
     measured: bool # whether steps were measured, or guessed
     pictures: dict = field(default_factory=dict) # generator: number of pictures that are not there yet
     dollars: float = 0. # at most, for those that are bought
@@ -177,7 +177,7 @@ def forecast(
 
 # %% ../nbs/50a_forecast.ipynb #993668d1
 def agree(
-    expected: Forecast,
+    expected: Forecast, # of the run
     yes: bool # begin without a question
 ):
     "Say what a run will take; over an hour or a dollar, ask, or raise `BadSetting` where nobody can answer"

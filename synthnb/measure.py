@@ -15,17 +15,20 @@ import pandas as pd
 from PIL import Image
 
 # %% ../nbs/52_measure.ipynb #fd2b7203
-def field(seed: int, width: int = 192, height: int = 144) -> Image.Image:
-    "Draw a picture of nothing, its own for each `seed`"
+def field(
+    seed: int, # every seed gives another picture
+    width: int = 192, height: int = 144 # pixels
+) -> Image.Image: # RGB
+    "Draw a smooth random picture"
     grid = np.random.default_rng(seed).integers(0, 256, (7, 9, 3), np.uint8)
     return Image.fromarray(grid).resize((width, height), Image.BICUBIC)
 
 # %% ../nbs/52_measure.ipynb #3881d7e6
 def folder_of(
-    root: Path, 
+    root: Path, # folder to make; where it is complete, nothing is done
     n: int, # pictures
     width: int, height: int, # pixels
-    classes: int = 2
+    classes: int = 2 # class folders
 ) -> Path: # `root`; the class folders lie in its folder `pictures`
     "Make a folder of class folders with small JPEGs, once"
     root = Path(root)
@@ -51,9 +54,13 @@ def in_turns(
     table = pd.DataFrame(took, columns=["round", "way", "seconds"]).query("round > 0")
     return table.pivot(index="round", columns="way", values="seconds")[names]
 
+# %% ../nbs/52_measure.ipynb #223bf29e
 @contextmanager
-def timed(times: dict, what: str):
-    "Note into `times` how many seconds a block takes"
+def timed(
+    times: dict, # gets the seconds
+    what: str # key
+):
+    "Measure the seconds of a block"
     start = time.perf_counter()
     yield
     times[what] = round(time.perf_counter() - start, 2)
@@ -105,7 +112,7 @@ def own_cache(
 
 # %% ../nbs/52_measure.ipynb #9ce4f81d
 def peak_megabytes() -> float:
-    "Peak memory of this process; Linux counts in `ru_maxrss` what its parent had, too"
+    "Measure the peak memory of this process in MiB; not by `ru_maxrss`, in which Linux counts the parent too"
     status = Path("/proc/self/status")
     if status.exists(): return int(re.search(r"VmHWM:\s+(\d+)", status.read_text())[1]) / 2**10
     import resource

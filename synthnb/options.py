@@ -21,7 +21,7 @@ from .tracking import kind_in_words, kinds_of
 def reader(
     kinds: tuple # types that a parameter may have, the single value's first
 ): # a function of a string
-    "Make what turns an option's string into a value; with commas into a list, where there may be one"
+    "Make a function that reads an option's string: a value, or with commas a list where lists are allowed"
     single, several, words = kinds[0], any(get_origin(kind) is list for kind in kinds), str in kinds[1:]
     def one(string): return int(string) if single is float and string.isdigit() else single(string)
     def read(string):
@@ -36,7 +36,7 @@ def reader(
 
 # %% ../nbs/50b_options.ipynb #6c5a6009
 class Joined(argparse.Action):
-    "An option that may stand several times: its values come into one list"
+    "An option that may be given several times, with all its values in one list"
     def __call__(self, parser, given, values, option=None):
         before = getattr(given, self.dest, None)
         setattr(given, self.dest, values if before is None else [*listed(before), *listed(values)])
@@ -57,18 +57,20 @@ def _option_of(parameter, said) -> dict: # for argparse
 
 # %% ../nbs/50b_options.ipynb #b63ab831
 def add_options_of(
-    parser: argparse.ArgumentParser,
+    parser: argparse.ArgumentParser, # that gets the options
     function, # the comments beside its parameters are the help
     *names: str # of parameters; none: all that are no dict
 ):
-    "Add an option for each parameter of a function; what is not given is left to the function"
+    "Add an option for each parameter of a function; an option that is not given is not passed on"
     said, parameters = docments(function), signature(function).parameters
     for name in names or [name for name, parameter in parameters.items() if parameter.annotation is not dict]:
         flag = "--" + name.replace("_", "-")
         parser.add_argument(flag, default=argparse.SUPPRESS, **_option_of(parameters[name], said[name]))
 
 # %% ../nbs/50b_options.ipynb #8753dc3a
-def named_value(string: str) -> tuple: # name, value
+def named_value(
+    string: str # NAME=VALUE
+) -> tuple: # name, value
     "Read `NAME=VALUE`, see `plain_value`"
     name, is_one, value = string.partition("=")
     if not is_one: raise argparse.ArgumentTypeError(f"{string!r} is not NAME=VALUE")
@@ -76,15 +78,19 @@ def named_value(string: str) -> tuple: # name, value
         raise argparse.ArgumentTypeError("a key on a command line can be read by others; put it into OPENAI_API_KEY")
     return name, plain_value(value)
 
-def number_or_balance(string: str): # int or "balance"
+def number_or_balance(
+    string: str # a whole number, or balance
+): # int or "balance"
     "Read how many pictures to make of each"
     if string == "balance": return string
     if not string.isdigit(): raise argparse.ArgumentTypeError(f"{string!r} is neither a number nor 'balance'")
     return int(string)
 
 # %% ../nbs/50b_options.ipynb #488b6570
-def style_names(string: str) -> list: # of str
-    "Part a string at its commas, but not within the name of a file that is there"
+def style_names(
+    string: str # names and files, with commas
+) -> list: # of str
+    "Split a string at its commas, but not within the name of a file that exists"
     parts, names = string.split(","), []
     while parts:
         ends = (k for k in range(len(parts), 0, -1) if k == 1 or Path(",".join(parts[:k]).strip()).is_file())

@@ -20,10 +20,10 @@ from .generate import augment, missing_of
 
 # %% ../nbs/36_replicate.ipynb #409ca59c
 def drawn_rows(
-    real: ImageSet, 
+    real: ImageSet, # to draw from
     per_class: int, # real pictures of each class; None: all
     more: float, # a factor to `per_class`
-    seed: int
+    seed: int # of the draw
 ) -> np.ndarray: # bool [rows of `real`]
     "Choose the real pictures of a replicate"
     if per_class is None: return np.ones(len(real.items), bool)
@@ -32,10 +32,10 @@ def drawn_rows(
 
 # %% ../nbs/36_replicate.ipynb #554db77d
 def validation_rows(
-    real: ImageSet, 
+    real: ImageSet, # to draw from
     per_class: int, # real pictures of each class; None: all
-    share: float, # part of them; 0: none
-    seed: int
+    share: float, # part of them, below 1; 0: none
+    seed: int # of the draw
 ) -> np.ndarray: # bool [rows of `real`]
     "Choose the real pictures that are kept from training and from generators"
     if not share: return np.zeros(len(real.items), bool)
@@ -43,8 +43,14 @@ def validation_rows(
     return real.items.path.isin(sample.split(share, seed)[1].items.path).to_numpy()
 
 # %% ../nbs/36_replicate.ipynb #465c5996
-def vary_some(images, generator, n, folder, seed) -> ImageSet:
-    "Vary pictures by a generator, which has to give some"
+def vary_some(
+    images: ImageSet, # to vary
+    generator, # see the protocol in generate
+    n: int, # variations of each; or "balance"
+    folder: Path, # where they go
+    seed: int # of the generator
+) -> ImageSet: # those given and those made
+    "Vary pictures; raises `SynthnbError` where none could be made, `Unfinished` where some may still come"
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*could not be made by")
         out = augment(images, generator, n, folder, seed, progress=False)
@@ -96,7 +102,7 @@ def _with_arms(tables, belongs):
 
 # %% ../nbs/36_replicate.ipynb #7f0e4b10
 def make_pictures(
-    real: ImageSet, 
+    real: ImageSet, # to draw from
     arms: list, # of `Arm`
     per_class: int, # real pictures of each class; None: all
     folder: Path, # where they go, with the table `replicate.parquet`

@@ -148,9 +148,9 @@ class Results(Run):
     "Answers of networks that were trained elsewhere, read as a run"
     def __init__(self, 
         folder: Path, # where `save` and `report` write to
-        config: dict,
-        trials: pd.DataFrame,
-        predictions: pd.DataFrame,
+        config: dict, # as a run's config.json has it
+        trials: pd.DataFrame, # one row for each training
+        predictions: pd.DataFrame, # one row for each training and held-out picture
         manifest: pd.DataFrame # of the held-out pictures and, where they are known, of those to train on
     ):
         super().__init__(folder, config)
@@ -161,7 +161,9 @@ class Results(Run):
     manifest = property(lambda self: self._tables["manifest"].copy(deep=False))
 
     @property
-    def test(self): raise NotFound(f"the held-out pictures of {self.name} are elsewhere; only answers were read")
+    def test(self):
+        "Raise `NotFound`: held-out pictures are not known"
+        raise NotFound(f"the held-out pictures of {self.name} are elsewhere; only answers were read")
 
     def __repr__(self):
         number, held = plural(len(self.trials), "training"), plural(self.config["test_n"], "held-out picture")
@@ -224,7 +226,7 @@ def _folder_for(table, out):
 
 # %% ../nbs/40a_results.ipynb #de1e1657
 def read_results(
-    table, # one row an answer: a DataFrame, a file .csv or .parquet, or a folder of files
+    table, # one row for each answer: a DataFrame, a file .csv or .parquet, or a folder of files
     baseline: str = None, # arm that the others are compared with; None: the one called original
     out: str = None, # folder for the report of a table; None: beside the file, with -report behind its name
     train: str | pd.DataFrame = None, # table of the training pictures: replicate, item and, where known, arm and origin
@@ -235,7 +237,7 @@ def read_results(
     pattern: str = None, # of the names of a folder's tables: "{arm}-{replicate}.csv"
     name: str = None # of the data, for the title; None: the file's
 ) -> Results:
-    "Read answers of networks that were trained elsewhere"
+    "Read answers of networks that were trained elsewhere; raises `BadSetting`, `NotFound` or `LeakError`"
     check_margin(margin)
     raw, source = load_answers(table, pattern)
     answers = Answers.of(raw, columns)
@@ -271,7 +273,8 @@ def _refuse_foreign(folder):
 def _plain_number(value): return value.item() # for JSON
 
 @patch
-def save(self: Results, folder: Path = None # None: the one that `read_results` was given
+def save(self: Results,
+    folder: Path = None # None: the one that `read_results` was given
 ) -> Path: # of the folder
     "Write a run folder"
     folder = self.folder if folder is None else Path(folder)
@@ -284,10 +287,14 @@ def save(self: Results, folder: Path = None # None: the one that `read_results` 
     return folder
 
 @patch
-def report(self: Results, margin: float = None, baseline: str = None, declared: list = None, metric: list = None,
+def report(self: Results,
+    margin: float = None, # as for `compare`
+    baseline: str = None, # as for `compare`
+    declared: list = None, # as for `compare`
+    metric: list = None, # as for `compare`
     notebook: bool = False # also write report.ipynb, which makes both again
 ) -> Path: # of report.html
-    "Write the folder with `report.html`, `comparison.csv` and `comparison.json`; parameters as for `compare`"
+    "Write the folder with `report.html`, `comparison.csv` and `comparison.json`"
     self.save()
     return write_report(self, margin, baseline, declared, metric, notebook)
 
@@ -296,7 +303,7 @@ def open_run(
     place: Path, # a run folder; or a table of answers, see `read_results`
     **given # parameters of `read_results`; of a run folder, `compare` takes margin, baseline and metric
 ) -> Run:
-    "Open a run folder, or read a table of answers"
+    "Open a run folder, or read a table of answers; raises `NotFound` or `BadSetting`"
     path = Path(place)
     if not path.exists():
         raise NotFound(f"there is no {path}; name a run folder, or a table of answers .csv or .parquet")

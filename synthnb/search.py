@@ -70,7 +70,7 @@ def _check_space(
     space: dict, # name: list of values, or (low, high)
     base: Recipe # what the values change
 ):
-    "Raise `BadSetting` for a space that holds something that no recipe can have"
+    "Raise `BadSetting` for a space with a value that no recipe can have"
     if not isinstance(space, dict) or not space:
         raise BadSetting(f"space={space!r} leaves nothing to try; give a dict such as dict(learning_rate=(1e-4, 1e-2))")
     for name, values in space.items():
@@ -205,7 +205,9 @@ def check_pictures(self: _Asked):
                          "pictures of it, or another validation part")
 
 @patch(as_prop=True)
-def draw(self: _Asked) -> int: return seeded(self.seed, "search", "draw")
+def draw(self: _Asked) -> int: # seed
+    "Seed of the draw of pictures"
+    return seeded(self.seed, "search", "draw")
 
 # %% ../nbs/38_search.ipynb #12bf813d
 @patch
@@ -271,7 +273,7 @@ def corrected(
     losses: np.ndarray, # float [recipes, pictures]: what the best is chosen by, lower is better
     right: np.ndarray, # [recipes, pictures]: what it is judged by
     families: np.ndarray, # [pictures]: pictures of one family are drawn together
-    draws: int = 500
+    draws: int = 500 # of families, with replacement
 ) -> float: # NaN where there is one family
     "Estimate how good the choice of the best recipe is on pictures that did not take part in it"
     units, rng, found = pd.factorize(np.asarray(families))[0], np.random.default_rng(0), []
@@ -304,10 +306,12 @@ class Found:
                            f"the first: {self.tries.error.iat[0]}; when this is mended, choose another folder")
 
     @property
-    def recipe(self) -> Recipe: return _with(self.asked.recipe, self._values[self.best])
+    def recipe(self) -> Recipe:
+        "The recipe of the lowest cross-entropy"
+        return _with(self.asked.recipe, self._values[self.best])
 
     @property
-    def table(self) -> pd.DataFrame: # one row a try, the best first
+    def table(self) -> pd.DataFrame: # one row for each try, the best first
         "What was tried, and how it did"
         recipes = [_with(self.asked.recipe, values) for values in self._values]
         values = pd.DataFrame({name: [getattr(r, name) for r in recipes] for name in self.asked.space}, dtype=object)
@@ -434,7 +438,7 @@ def search(
 # %% ../nbs/38_search.ipynb #9cc4eef5
 def write_searches(
     folder: Path, # of the run
-    trainers: list
+    trainers: list # of the experiment
 ):
     "Write what was tried for tuned trainers into `search.csv`"
     tables = {t.name: t.tried for t in trainers if getattr(t, "tried", None) is not None}

@@ -12,7 +12,9 @@ from .files import BadSetting
 from .records import listed
 
 # %% ../nbs/35a_specs.ipynb #14679103
-def plain_value(string: str): # what it says as JSON, or the string
+def plain_value(
+    string: str # what follows the =
+): # the JSON value, or the string
     "Read the value of a parameter from a string"
     try: return json.loads(string)
     except ValueError: return string
@@ -33,7 +35,7 @@ def specs_of(
     given: str | list, # a string, or strings, each with one or more
     names: list # that are known
 ) -> list: # of str
-    "Part a string, or strings, before each name of a generator, trainer or strategy; other commas belong to values"
+    "Split strings at the commas before names of generators, trainers or strategies; other commas belong to values"
     before_a_name = rf",(?=\s*(?:{'|'.join(map(re.escape, names))})\s*(?:[:,]|$))"
     return [spec.strip() for spec in re.split(before_a_name, ",".join(map(str, listed(given))))]
 
@@ -41,7 +43,7 @@ def specs_of(
 def labels_of(
     specs: list # of (name, parameters)
 ) -> list: # of str, such as cvae, or openai-low and openai-high
-    "Name generators, trainers or strategies apart: by their names, or also by the values that differ"
+    "Label generators, trainers or strategies: by their names and, where these are equal, by the values that differ"
     labels = []
     for name, options in specs:
         alike = [other for named, other in specs if named == name]

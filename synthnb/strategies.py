@@ -31,7 +31,7 @@ def conditioned(
     strategy: str, # label, image or both
     **options # parameters to change besides
 ): # a generator that is not fitted
-    "Make a generator's twin that works from the label, the picture, or both"
+    "Make a generator's twin that works from the label, the picture, or both; raises `BadSetting` where it cannot"
     _refuse_unable(generator, strategy)
     kind = type(generator)
     known = [name for name in signature(kind).parameters if name != "strategy"]

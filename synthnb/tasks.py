@@ -29,8 +29,8 @@ from .workers import Failed
 
 # %% ../nbs/37_tasks.ipynb #dcc86e6c
 def replicate_seed(
-    design: Design,
-    replicate: int,
+    design: Design, # with the run's seed and repeats
+    replicate: int, # from 0
     what: str = "training" # or "draw" of real pictures, or "generation"
 ) -> int:
     "The seed that decides something in a replicate; without repeats one decides everything"
@@ -41,9 +41,10 @@ def replicate_seed(
 @dataclass
 class PicturesTask:
     "Make the pictures of one replicate"
-    replicate: int
-    per_class: int # None: all
+    replicate: int # from 0
+    per_class: int # real pictures of each class; None: all
     def call(self, experiment) -> tuple: # function, arguments, keyword arguments
+        "Say how a worker does the task"
         e, folder = experiment, experiment.layout.replicate(self.replicate, self.per_class)
         draw, making = (replicate_seed(e.design, self.replicate, what) for what in ("draw", "generation"))
         return make_pictures, (e.real, e.arms, self.per_class, folder, draw, e.design.validation, making), {}
@@ -52,23 +53,24 @@ class PicturesTask:
 @dataclass
 class TrialTask:
     "Train one arm in one replicate"
-    trial: Trial
+    trial: Trial # what to train, and where to record it
     images: ImageSet # to train on
     validation: ImageSet = None # for patience
     log: Path = None # folder for TensorBoard's curves
     def call(self, experiment) -> tuple: # function, arguments, keyword arguments
+        "Say how a worker does the task"
         encoded = experiment.layout.encoded
         return run_trial, (self.trial, self.images, experiment.test, self.validation, self.log, encoded), {}
 
 # %% ../nbs/37_tasks.ipynb #777d0b89
 def goals_of(
     experiment, # an `Experiment`
-    arm: Arm, replicate: int, per_class: int,
+    arm: Arm, replicate: int, per_class: int, # what to train; from 0; real pictures of each class, None: all
     budgets: list, # in the unit of the design; [None] for a trainer that is not trained by steps
     pictures: int, # number to train on
     trainer = None # None: the first
 ) -> list: # of Goal
-    "Say where a training is measured"
+    "Say where a training is measured; raises `BadSetting` where two budgets are the same number of steps"
     trainer = trainer or experiment.design.trainers[0]
     recipe, in_epochs = recipe_for(trainer, experiment.design.recipe), experiment.design.unit == "epochs"
     def at(budget): return math.ceil(budget * pictures / recipe.batch) if in_epochs and budget else budget or 0
@@ -88,7 +90,7 @@ def goals_of(
 def trial_task(
     experiment, # an `Experiment`
     drawn: ImageSet, # all pictures of the replicate
-    arm: Arm, replicate: int, per_class: int,
+    arm: Arm, replicate: int, per_class: int, # what to train; from 0; real pictures of each class, None: all
     budgets: list, # those to measure at
     tensorboard: bool = False, # write curves
     trainer = None # None: the first
@@ -115,11 +117,11 @@ def trial_task(
 @dataclass(frozen=True)
 class Missing:
     "A training that has not all of its records"
-    arm: Arm
-    replicate: int
-    per_class: int
+    arm: Arm # what to train
+    replicate: int # from 0
+    per_class: int # real pictures of each class; None: all
     budgets: list # those without a record
-    trainer: object
+    trainer: object # that learns
 
 # %% ../nbs/37_tasks.ipynb #b3f95453
 def missing_trainings(
@@ -188,13 +190,19 @@ class Work:
         for at in self.missing:
             if at not in unmade: self.add_trials(*at)
 
-    def add(self, task):
+    def add(self,
+        task # `PicturesTask` or `TrialTask`
+    ):
+        "Put a task at the end of the list"
         self.tasks.append(task)
         self.calls.append(task.call(self.experiment))
 
 # %% ../nbs/37_tasks.ipynb #02e9ac8f
 @patch
-def add_trials(self: Work, replicate: int, per_class: int):
+def add_trials(self: Work,
+    replicate: int, # from 0; its pictures are there
+    per_class: int # real pictures of each class; None: all
+):
     "Add the missing trainings of a replicate, whose pictures are read and checked once for all arms"
     e, folder = self.experiment, self.experiment.layout.replicate(replicate, per_class)
     drawn = ImageSet(pd.read_parquet(folder/"replicate.parquet"), folder)
@@ -216,7 +224,10 @@ def trials(self: Work) -> list: # of Trial
     return [task.trial for task in self.tasks if isinstance(task, TrialTask)]
 
 # %% ../nbs/37_tasks.ipynb #500fa953
-def note_failure(trial: Trial, failed: Failed):
+def note_failure(
+    trial: Trial, # that failed
+    failed: Failed # what came in place of its result
+):
     "Leave the error and its traceback in the place of the records"
     about = {k: v for k, v in trial.row(None).items() if k in ("arm", "trainer", "replicate", "per_class")}
     about |= dict(budgets=[goal.budget for goal in trial.goals], error=failed.error, traceback=failed.traceback)
@@ -228,7 +239,7 @@ def end(self: Work,
     number: int, # of the task
     outcome # what it gave, or `Failed`
 ): # the task
-    "Take note of how a task ended"
+    "Record a failure; add the trials whose pictures were made"
     task, failed = self.tasks[number], isinstance(outcome, Failed)
     if isinstance(task, TrialTask) and failed: note_failure(task.trial, outcome)
     elif isinstance(task, PicturesTask) and failed: self.lost.setdefault(task.replicate, outcome)
@@ -246,7 +257,7 @@ def _give_up(replicate, failed):
 # %% ../nbs/37_tasks.ipynb #8745e973
 @patch
 def pictures_made(self: Work):
-    "Raise if a replicate has no pictures; else write the manifest of the run"
+    "Raise `SynthnbError` if a replicate has no pictures; else write the manifest of the run"
     for replicate, failed in self.lost.items(): _give_up(replicate, failed)
     manifest = Run.open(self.experiment.out).manifest
     write_manifest(manifest, self.experiment.out)

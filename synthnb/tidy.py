@@ -103,7 +103,7 @@ def _said_in_name(path, pattern):
 
 # %% ../nbs/40b_tidy.ipynb #8a49d484
 def _read_answers_in(folder, pattern):
-    "Read a folder with a table a training"
+    "Read a folder with a table for each training"
     files = sorted(p for p in folder.iterdir() if re.search(r"\.(csv|tsv|parquet)(\.gz)?$", p.name))
     if not files: raise NotFound(f"{folder} has neither a config.json, as runs have, nor tables .csv or .parquet")
     tables = [_read_answers(path) for path in files]
@@ -141,7 +141,7 @@ def names_of(
     column: pd.Series, # of any type
     what: str # that it holds, for messages
 ) -> pd.Series: # of strings
-    "Read a column as names; raises where one is missing"
+    "Read a column as names; raises `BadSetting` where one is missing"
     number, values = pd.factorize(column)
     if (number < 0).any():
         raise BadSetting(f"row {(number < 0).argmax()} has no {what}; give it one, or leave the whole training out")
@@ -403,7 +403,7 @@ def _kinds_of_answer(rows, training):
 
 def trials_of(
     rows: pd.DataFrame # of `Answers`
-) -> pd.DataFrame: # one row a training, as a run has them
+) -> pd.DataFrame: # one row for each training, as a run has them
     "Make the table of trials that answers allow"
     training, right = _training_numbers(rows), (rows.label == rows.predicted).to_numpy()
     found = rows.loc[np.unique(training, return_index=True)[1], _training_keys(rows)].reset_index(drop=True)

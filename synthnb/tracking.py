@@ -39,8 +39,11 @@ class StepLog:
         self._file = tf.io.TFRecordWriter(str(Path(folder)/"events.out.tfevents.0.synthnb"))
         self._file.write(_event(file_version="brain.Event:2"))
 
-    def __call__(self, step: int, values: dict):
-        "Take up what a training step gave, such as `dict(loss=.7)`; write a point where enough steps are together"
+    def __call__(self,
+        step: int, # training steps done
+        values: dict # name: number, such as dict(loss=.7)
+    ):
+        "Keep the values of a training step; write a point after each `every` steps"
         self._waiting.append(values)
         self._step = step
         if len(self._waiting) == self.every: self._write_mean()
@@ -125,7 +128,7 @@ def write_study(
     given: dict, # parameters of `study`; `options` are those of the generator
     made: dict # from `made_with`
 ) -> Path: # the file
-    "Write what a study was asked to do"
+    "Write the parameters of a study, without keys"
     import tomlkit
     asked = {name: value for name, value in given.items() if name not in _section_of}
     parts = {section: given.get(name) or {} for name, section in _section_of.items()}
@@ -148,7 +151,9 @@ def kinds_of(
     "The kinds of values that an annotation allows"
     return typing.get_args(annotation) if isinstance(annotation, types.UnionType) else (annotation,)
 
-def kind_in_words(kind: type) -> str: # such as "a list of whole numbers"
+def kind_in_words(
+    kind: type # one of `kinds_of`
+) -> str: # such as "a list of whole numbers"
     "Say a kind of value in words"
     return _kind_words[kind]
 
@@ -186,7 +191,7 @@ def read_study(
     path: Path, # study.toml
     study # a function with annotated parameters
 ) -> dict: # what to call it with
-    """Read what a study is asked to do.
+    """Read the parameters of a study.
     Raises `NotFound` for a missing file, and `BadSetting` for what the function does not take"""
     tables, parameters = _study_tables(path), inspect.signature(study).parameters
     known = {name: kinds_of(p.annotation) for name, p in parameters.items() if name not in _section_of}
@@ -288,7 +293,7 @@ def mirror(
     uri: str = None, # http://… or sqlite:///mlflow.db; None: MLFLOW_TRACKING_URI, or mlflow.db in the run folder
     name: str = None # of MLflow's experiment; None: the name of the data
 ) -> str: # MLflow's id of the parent run
-    """Copy to MLflow what it does not have of a run.
+    """Copy a run to MLflow, except for what is there already.
     Raises `NotFound` where MLflow is not installed, and `SynthnbError` where it cannot be written to"""
     mlflow = load_mlflow()
     uri = uri or os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{Path(run.out).resolve()/'mlflow.db'}"

@@ -40,17 +40,19 @@ class Goal:
 @dataclass(frozen=True)
 class Trial:
     "One training of one arm in one replicate"
-    arm: str
-    replicate: int
+    arm: str        # its name
+    replicate: int  # from 0
     per_class: int  # real pictures of each class; None: all
-    seed: int
+    seed: int       # of weights, batches and augmentation
     labels: list    # order of the class numbers
     recipe: Recipe  # `share` is a dict, from `asked`
     goals: list     # of Goal, the least first
-    trainer: object = field(default_factory=Keras)
+    trainer: object = field(default_factory=Keras) # see `trainers.as_trainer`
     named: bool = False # whether the trainer's name is part of the row
 
-    def row(self, budget: float) -> dict:
+    def row(self,
+        budget: float # one of the goals'
+    ) -> dict:
         "What the table of trials says of the trial before it is done"
         who = dict(arm=self.arm) | (dict(trainer=self.trainer.name) if self.named else {})
         return who | dict(replicate=self.replicate, per_class=self.per_class, budget=budget, seed=self.seed)
@@ -124,7 +126,7 @@ def scored_row(
     result: dict, # as for `measured_row`
     scores: pd.DataFrame # of masks: right, dice, iou of each held-out picture
 ) -> dict:
-    "Complete the row of a trial whose network gives masks; its accuracy is the share of pixels told right"
+    "Complete the row of a trial whose network gives masks; its accuracy is the share of right pixels"
     means = scores.mean()
     learnt = {k: result.get(k) for k in LEARNT if k != "one_answer"}
     return row | dict(test_accuracy=float(means.right), test_n=len(scores), dice=float(means.dice),
@@ -191,14 +193,14 @@ def measured(self: _Measuring, row, result, predictor) -> tuple: # the trial's r
 
 # %% ../nbs/32_trial.ipynb #2cfdd1d7
 def run_trial(
-    trial: Trial,
+    trial: Trial, # what to train, and where to record it
     images: ImageSet, # to train on
     test: ImageSet, # held out
     validation: ImageSet = None, # real pictures kept out of training, for `recipe.patience`
     log: Path = None, # folder for TensorBoard's curves; None: no curves
     encoded: Path = None # file of the held-out pictures' ImageNet features, written where it is missing; None: no file
 ):
-    "Train; at each goal measure on all of `test` and write a record"
+    "Train; at each goal measure on all of `test` and write a record. Raises `SynthnbError`, see `check_seen`"
     recipe, trainer = trial.recipe, trial.trainer
     start, tell = time.perf_counter(), _telling(trial.progress_file)
     curve = StepLog(log) if log else None

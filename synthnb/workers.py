@@ -27,8 +27,10 @@ class Failed:
     exception: Exception = field(repr=False)  # what was raised; a `SynthnbError` where that cannot be sent
 
     @classmethod
-    def of(cls, e: BaseException) -> "Failed":
-        "Describe an exception that was just caught"
+    def of(cls,
+        e: BaseException # caught just now
+    ) -> "Failed":
+        "Describe an exception"
         error = str(e) if isinstance(e, SynthnbError) else f"{type(e).__name__}: {e}"
         told = "".join(traceback.format_exception(type(e), e, e.__traceback__))
         try: e = cloudpickle.loads(cloudpickle.dumps(e))
@@ -333,8 +335,10 @@ class _Queue:
 
 # %% ../nbs/33_workers.ipynb #5e170178
 @patch
-def ended(self: _Queue, seconds):
-    "Wait for a task to end, but no longer than some seconds; give (index, result) of those that are done"
+def ended(self: _Queue,
+    seconds: float # to wait at most
+) -> list: # of (index, result)
+    "Wait for a task to end; give those that are done"
     futures = self.pool.wait(self.running, seconds)
     outcomes = [self._outcome_of(future, self.running.pop(future)) for future in futures]
     return [outcome for outcome in outcomes if outcome is not None]

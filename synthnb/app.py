@@ -128,6 +128,7 @@ def _report_options(parser):
     add_options_of(parser, report, "margin", "baseline", "notebook")
     add_options_of(parser, read_results, "metric", "out", "train", "unit", "pattern")
 
+# %% ../nbs/51_app.ipynb #d38eca7c
 def _export_options(parser):
     parser.add_argument("data", metavar="FOLDER",
         help="a folder with a folder for each class, a saved set, or a data set's name")
@@ -239,6 +240,7 @@ def plan_in_words(
             f"measured at {plural(len(budgets), 'budget')} of training ({_numbers(budgets)} {config['unit']}); "
             f"{_to_train_on(config)}, {config['test_n']:,} held out{_under_shift(config)}")
 
+# %% ../nbs/51_app.ipynb #1a4d732d
 def chance_in_words(
     labels: list, # of the held-out pictures
     metric: list = None # that verdicts are about; None: accuracy
@@ -413,6 +415,7 @@ def _report(folder, **given):
     _print_comparison(run, notebook, **{k: given[k] for k in ("margin", "baseline", "metric") if k in given})
     if notebook: print(f"notebook: {run.folder/'report.ipynb'}")
 
+# %% ../nbs/51_app.ipynb #578bf1b8
 def _export(data, out, layout, copy, **loading):
     "Hand pictures on, and say how"
     check_out(out, data)

@@ -78,6 +78,7 @@ def _engines(files): # name: a function
     if find_spec("torch"): ways["PyTorch alone"] = partial(_run_all, _torch_engine(), **small)
     return ways | {"encode": partial(encode, files, cached=False)}
 
+# %% ../nbs/53a_bench_encoder.ipynb #a10146b2
 def _torch_threads(n):
     "How many threads PyTorch uses for each call, if it is there; the number that it used before"
     if not find_spec("torch"): return None
@@ -121,6 +122,7 @@ def time_cache(
     (file,) = Path(os.environ["SYNTHNB_CACHE"]).glob("*.sqlite")
     return [*np.diff(times), file.stat().st_size]
 
+# %% ../nbs/53a_bench_encoder.ipynb #e6485d87
 def cache_costs(
     n: int = 100_000 # pictures
 ) -> pd.DataFrame: # one row: milliseconds a picture, kB, and peak MB

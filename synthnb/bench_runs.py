@@ -66,6 +66,7 @@ def _processes(word) -> dict: # pid: its parent's
     rows = [line.split(None, 2) for line in said.splitlines()]
     return {int(pid): int(parent) for pid, parent, *command in rows if word in "".join(command)}
 
+# %% ../nbs/55_bench_runs.ipynb #350d796e
 def _outlived(killed, seen, word, seconds=60) -> int:
     "Count workers that outlived what started them; a killed process's pipes end with the last process that has them"
     count, end = 0, time.monotonic() + seconds
@@ -84,6 +85,7 @@ class Cluster:
     word: str = "popen_loky" # in the workers' commands
     take_node: object = None # a function that takes a node away
 
+# %% ../nbs/55_bench_runs.ipynb #77ff23a0
 @contextmanager
 def _two_nodes(): # a Cluster
     "Start a Ray cluster of two nodes"
@@ -131,6 +133,7 @@ def _so_far(out): # pictures, trials
     return np.array([sum(1 for _ in (out/folder).rglob(f"[!.]*.{suffix}"))
                      for folder, suffix in dict(pictures="png", trials="npz").items()])
 
+# %% ../nbs/55_bench_runs.ipynb #b712ae20
 def kill_often(
     out: Path, replicates: int, # as for `run_small`
     kills: int, # in all
@@ -210,6 +213,7 @@ def _clocked(folder, name, /, *args, **kwargs):
     clock.switch("")
     Path(folder, f"{os.getpid()}-{time.time_ns()}.json").write_text(json.dumps(clock.times))
 
+# %% ../nbs/55_bench_runs.ipynb #1f8cdda5
 def run_clocked(
     out: str, clocks: str, # folders to make: of the run, and of the seconds of its tasks
     jobs: int, # at a time
@@ -250,6 +254,7 @@ def _of_one_job(rows): # [round, (trials, jobs)]
     single = {at: seconds.get((at[0], 1)) for at in seconds}
     return pd.DataFrame({at: seconds[at] / one if one is not None else np.nan for at, one in single.items()})
 
+# %% ../nbs/55_bench_runs.ipynb #2c2c4086
 def machinery(
     replicates: int = 12, # of five arms, with two jobs
     fewer: int = 3, # for two jobs against one

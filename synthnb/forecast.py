@@ -30,6 +30,7 @@ def _pictures_of(arm, per_class, experiment):
     "Count the pictures that an arm trains on"
     return sum(counts_of(arm, _labels_of(arm, per_class, experiment)).values())
 
+# %% ../nbs/50a_forecast.ipynb #0236f22a
 def _is_timed(trainer):
     "Whether it is known how long a trainer's steps take"
     return trainer.name == "cnn" and getattr(trainer, "recipe", None) is None
@@ -41,6 +42,7 @@ def others_left(
     missing = [m.trainer.name for m in missing_trainings(experiment) if not _is_timed(m.trainer)]
     return {name: missing.count(name) for name in dict.fromkeys(missing)}
 
+# %% ../nbs/50a_forecast.ipynb #18887a28
 def steps_left(
     experiment # an `Experiment`
 ) -> tuple: # trainings; and their steps, or with budgets in seconds, their seconds

@@ -73,6 +73,7 @@ def middle_half(
     low, high = values.quantile(.25), values.quantile(.75)
     return pd.Series({name: f"{low[name]:.3g}–{high[name]:.3g}" for name in values}, dtype=object)
 
+# %% ../nbs/52_measure.ipynb #31af8da1
 def _doubts(ratio, bounds):
     "Ways that were faster than their bound: by more than 5 % in the median, and in three rounds of four"
     return [way for way in ratio if way not in bounds and ratio[way].median() > 1.05 and ratio[way].quantile(.25) > 1]
@@ -118,6 +119,7 @@ def peak_megabytes() -> float:
     import resource
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
 
+# %% ../nbs/52_measure.ipynb #9f96b4f2
 _code = """import json, sys
 from importlib import import_module
 from synthnb.measure import peak_megabytes

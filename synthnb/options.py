@@ -41,6 +41,7 @@ class Joined(argparse.Action):
         before = getattr(given, self.dest, None)
         setattr(given, self.dest, values if before is None else [*listed(before), *listed(values)])
 
+# %% ../nbs/50b_options.ipynb #d9d8bbbe
 _value_names = {int: "N", float: "X", str: "NAME"}
 
 def _option_of(parameter, said) -> dict: # for argparse
@@ -78,6 +79,7 @@ def named_value(
         raise argparse.ArgumentTypeError("a key on a command line can be read by others; put it into OPENAI_API_KEY")
     return name, plain_value(value)
 
+# %% ../nbs/50b_options.ipynb #d89723a3
 def number_or_balance(
     string: str # a whole number, or balance
 ): # int or "balance"

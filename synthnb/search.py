@@ -118,6 +118,7 @@ def _distributions(optuna, space):
     return {name: d.FloatDistribution(*of, log=name in _by_powers) if isinstance(of, tuple)
             else d.CategoricalDistribution(range(len(of))) for name, of in space.items()}
 
+# %% ../nbs/38_search.ipynb #454cf246
 def _suggested_from(
     space: dict,
     losses: list, # pairs of values by name, and the cross-entropy, inf where the training failed
@@ -245,6 +246,7 @@ def _trained(asked_for, recipe, images, kept_out) -> tuple: # probabilities [n, 
     if not np.isfinite(found[0]).all(): raise SynthnbError("the network gave numbers that are not finite")
     return found[0], bool(found[1])
 
+# %% ../nbs/38_search.ipynb #2ff69f59
 def _scores(
     probabilities: np.ndarray, # float [..., n, classes]
     truth: np.ndarray # int [n]

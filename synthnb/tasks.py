@@ -148,6 +148,7 @@ def check_keeping(
     if len(off) == len(trainers): raise BadSetting(f"{said}; leave keep_models out")
     warnings.warn(said)
 
+# %% ../nbs/37_tasks.ipynb #13afab2b
 def without_network(
     experiment # an `Experiment`
 ) -> list: # of Path

@@ -91,6 +91,7 @@ def _processor_name():
     names = [line.partition(":")[2].strip() for line in lines if line.lower().startswith("model name")]
     return next(filter(None, names), platform.machine())
 
+# %% ../nbs/34_tracking.ipynb #5bb3619c
 def _memory_size():
     try: return f"{os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') / 2**30:.1f} GiB"
     except (AttributeError, ValueError, OSError): return "unknown" # Windows has none of it
@@ -253,6 +254,7 @@ def _config_of(run):
     file = Path(run.out)/"config.json"
     return redact(json.loads(file.read_text() if file.exists() else json.dumps(run.config, default=str)))
 
+# %% ../nbs/34_tracking.ipynb #920cef83
 def _put_parent(client, home, name, config):
     "Copy what concerns all trials; give the parent's id"
     lasting = {k: v for k, v in config.items() if k not in ("replicates", "grown", "lengthened", "looked")}

@@ -63,6 +63,7 @@ def progress_file(self: Trial) -> Path:
     "File with the number of steps (or seconds) done"
     return self.goals[-1].path.with_suffix(".steps")
 
+# %% ../nbs/32_trial.ipynb #e120446f
 @patch(as_prop=True)
 def error_file(self: Trial) -> Path:
     "File that says why the training failed, in place of its records"
@@ -106,6 +107,7 @@ def _about_training(result):
     return dict(train_accuracy=result["train_accuracy"], steps=result["steps"], **seen,
                 seconds=round(result["seconds"], 1), best_step=result.get("best_step"))
 
+# %% ../nbs/32_trial.ipynb #ae69eb20
 def measured_row(
     row: dict, # from `Trial.row`
     result: dict, # seen (None: not counted), train_accuracy, steps, seconds, and what `learnt` says
@@ -181,6 +183,7 @@ def shifted(self: _Measuring, goal, predictor) -> tuple: # what the row says of 
         facts[folder.name] = dict(test_accuracy=right, test_n=len(truth), one_answer=same)
     return facts, found
 
+# %% ../nbs/32_trial.ipynb #a2904935
 @patch
 def measured(self: _Measuring, row, result, predictor) -> tuple: # the trial's row, and what is recorded beside it
     "Measure labels, or masks where a predictor scores these itself"

@@ -220,12 +220,13 @@ _needed = dict(arm="the way to make the training set", replicate="the repetition
 
 def _check_columns(table, found, graded):
     "Raise where a column lacks"
-    if not len(table): raise NotFound("the table of answers has no rows; write one row an answer")
+    if not len(table): raise NotFound("the table of answers has no rows; write one row for each answer")
     lacking, shown = [name for name in _needed if name not in found], joined(map(repr, table), most=12)
     accuracy = [c for c in table if _plain(c) in ("accuracy", "acc", "test_accuracy", "test_acc")]
     if "item" in lacking and accuracy:
-        raise BadSetting(f"these are accuracies, one row a training, and not answers; rename {accuracy[0]!r} to "
-                         "test_accuracy and give the table to synthnb.compare.compare, or write one row an answer")
+        raise BadSetting(f"these are accuracies, one row for each training, and not answers; rename {accuracy[0]!r} to "
+                         "test_accuracy and give the table to synthnb.compare.compare, or write one row for each "
+                         "answer")
     if lacking:
         raise BadSetting(f"the answers have no column {lacking[0]}, {_needed[lacking[0]]}; there are {shown}. Rename "
                          f"one of them, or say which it is: columns={{{lacking[0]!r}: …}}")

@@ -113,7 +113,7 @@ def own_cache(
 
 # %% ../nbs/52_measure.ipynb #9ce4f81d
 def peak_megabytes() -> float:
-    "Measure the peak memory of this process in MiB; not by `ru_maxrss`, in which Linux counts the parent too"
+    "Measure the peak memory of this process, MiB; on Linux not by `ru_maxrss`, which counts the parent's too"
     status = Path("/proc/self/status")
     if status.exists(): return int(re.search(r"VmHWM:\s+(\d+)", status.read_text())[1]) / 2**10
     import resource

@@ -59,8 +59,7 @@ def _run_options(parser):
         help="with --until: the most replicates, or all numbers of replicates to look at (the first: --replicates)")
     parser.add_argument("--tensorboard", action="store_true",
         help="write the curves of each training into the run folder, for TensorBoard")
-    parser.add_argument("--mlflow", metavar="URI",
-        help="copy the run to MLflow at its end: http://… or sqlite:///FILE")
+    parser.add_argument("--mlflow", metavar="URI", help="copy the run to MLflow at its end: http://… or sqlite:///FILE")
 
 # %% ../nbs/51_app.ipynb #83d60ec7
 def _making_options(parser, out):
@@ -128,7 +127,6 @@ def _report_options(parser):
     add_options_of(parser, report, "margin", "baseline", "notebook")
     add_options_of(parser, read_results, "metric", "out", "train", "unit", "pattern")
 
-# %% ../nbs/51_app.ipynb #d38eca7c
 def _export_options(parser):
     parser.add_argument("data", metavar="FOLDER",
         help="a folder with a folder for each class, a saved set, or a data set's name")
@@ -402,8 +400,8 @@ def _plan(folder, **given):
     "Print what designs for the next run could find"
     table = plan(open_run(folder, **{k: v for k, v in given.items() if k == "baseline"}), **given)
     effect, margin, comparisons, metric = (table.attrs[name] for name in ("effect", "margin", "comparisons", "metric"))
-    of = "" if metric == "accuracy" else f" of {metric}"
-    to_find = f"a difference of {100 * effect:g} points{of}" if margin is None else f"none within ±{100 * margin:g} points{of}"
+    of = "points" if metric == "accuracy" else f"points of {metric}"
+    to_find = f"a difference of {100 * effect:g} {of}" if margin is None else f"none within ±{100 * margin:g} {of}"
     print(f"Chance to find {to_find}, corrected for {plural(comparisons, 'comparison')}; its range is "
           "what this run leaves open", "", table.round(2).to_string(index=False), sep="\n")
 
@@ -415,7 +413,6 @@ def _report(folder, **given):
     _print_comparison(run, notebook, **{k: given[k] for k in ("margin", "baseline", "metric") if k in given})
     if notebook: print(f"notebook: {run.folder/'report.ipynb'}")
 
-# %% ../nbs/51_app.ipynb #578bf1b8
 def _export(data, out, layout, copy, **loading):
     "Hand pictures on, and say how"
     check_out(out, data)

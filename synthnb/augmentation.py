@@ -96,7 +96,7 @@ def check_augmentation(
     cutmix: float = None, # 0..1
     augment: dict = None # strengths, 0..2, by name
 ):
-    "Raise `BadSetting` where a strength or a name cannot be followed; see `strong_or`"
+    "Raise `BadSetting` for a strength out of range or an unknown name; see `strong_or`"
     parts = crop if isinstance(crop, (tuple, list)) else ()
     numbers = len(parts) == 2 and all(isinstance(part, (int, float)) for part in parts)
     if crop and not (numbers and 0 < parts[0] <= parts[1] <= 1):

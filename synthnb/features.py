@@ -53,7 +53,7 @@ def pca(
     features: dict, # arm: array [pictures, features]; or one such array
     components: int = 2 # how many, at most the number of pictures and of features
 ) -> pd.DataFrame: # pc1, pc2, …, for a dict with the column arm; `.attrs["explained"]`: parts of the variance
-    "Principal components of features, for each arm its own"
+    "Compute principal components of features, for each arm by itself"
     names = [f"pc{i + 1}" for i in range(components)]
     if not isinstance(features, dict):
         scores, explained = _components(features, components)

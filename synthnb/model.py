@@ -114,7 +114,7 @@ def cnn(
     width: float = 1., # factor on the filters 32, 64, 128, rounded to groups of 8
     depth: int = 3 # blocks of convolution, pooling and dropout; each has twice the filters of the one before
 ): # a compiled keras.Model; its layer `features` gives the 128 penultimate activations
-    """Make the convolutional network of Kyritz (2023), or one of its kind, compiled with Adam and cross-entropy.
+    """Make the convolutional network of Kyritz (2023), or a variant of it, compiled with Adam and cross-entropy.
     Raises `BadSetting` where a value does not fit"""
     import keras
     _check_cnn(size, classes, activation, normalization, l2, width, depth)

@@ -19,7 +19,7 @@ def schedule_of(
     steps: int, # of the whole training
     warmup: float = 0. # part of the training in which the rate rises
 ): # keras.optimizers.schedules.LearningRateSchedule
-    "Make a learning rate that changes with the step"
+    "Make a learning rate that rises during the warm-up, and then follows a schedule"
     from keras import ops
     from keras.optimizers import schedules
     rising = round(warmup * steps)
@@ -73,7 +73,7 @@ def optimizer_of(
 
 # %% ../nbs/22b_optimization.ipynb #a2fa9579
 def _check_between(low, high, **values):
-    "Numbers may be left out; `low` is not reached, `high` may be"
+    "Raise `BadSetting` for a given number that is not above `low` and at most `high`"
     for name, value in values.items():
         if value is None: continue
         if isinstance(value, bool) or not isinstance(value, (int, float)) or not low < value <= high:

@@ -69,7 +69,7 @@ def components(
     differences: np.ndarray, # [replicates]
     parts: dict # from `parts_of`
 ) -> pd.DataFrame: # one row a part: number of units, variance of one and its 95 % interval, part of the mean's
-    "Estimate how much each part moves a difference"
+    "Estimate the variance of each part, by moments (Ting et al., 1990, for the intervals)"
     table = nested(differences, parts)
     if not table.freedom.iat[0]: raise BadSetting("one unit has no variance; it takes two replicates")
     inside = np.append(1 / np.cumprod(table.each.to_numpy()[1:][::-1])[::-1], 1.) # 1 / trainings in a unit
@@ -171,7 +171,7 @@ def variance(
     baseline: str = None, # None: the run's, or `original`
     shared: pd.DataFrame = None # what draws have in common, from `draws.overlap`, for a table of trials
 ) -> pd.DataFrame: # arm, part, number, share; sd with its interval; error (standard error now) and doubled (then)
-    "Take the uncertainty of arms' differences to the baseline apart, and say what doubling each part would bring"
+    "Divide the uncertainty of each arm's difference into parts, with what doubling each would bring; raises `NotFound`"
     trials, predictions, baseline, shared = _found_in(run, predictions, baseline, shared)
     setting = last_settings(trials)[0] if setting is None else setting
     trials, right = at(trials, setting), _rights_at(predictions, setting)
@@ -229,5 +229,5 @@ def variance_figure(
             ax.tick_params(axis="x", labelsize=SMALL)
             ax.spines[["top", "right"]].set_visible(False)
     axes[-1, 0].set_xlabel("share of the variance", fontsize=SMALL)
-    axes[-1, 1].set_xlabel("standard error with twice as many, points", fontsize=SMALL)
+    axes[-1, 1].set_xlabel("standard error if doubled, points", fontsize=SMALL)
     return fig

@@ -89,6 +89,7 @@ def _check_strength(name, value, most):
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= most:
         raise BadSetting(f"{name}={value!r}: give a strength from 0 to {most:g}")
 
+# %% ../nbs/22a_augmentation.ipynb #a80b7c30
 def check_augmentation(
     crop: tuple = None, # least and greatest part of the area, 0..1
     randaugment: float = None, # 0..2

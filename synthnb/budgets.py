@@ -104,6 +104,7 @@ def _areas(part, predictions, baseline): # yields dicts
         yield dict(arm=arm, area=told["difference"], area_low=told["difference_low"],
                    area_high=told["difference_high"], p=told["p"], pairs=len(d))
 
+# %% ../nbs/42d_budgets.ipynb #a36f3c85
 def area(
     trials: pd.DataFrame, # arm, replicate, budget, test_accuracy, and per_class where it varies
     predictions: pd.DataFrame = None, # with path; intervals then know of the pictures

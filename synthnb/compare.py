@@ -156,6 +156,7 @@ def _compare_arm(table, right, baseline, arm, setting, level=.95):
     row |= paired(d, by_picture, level) | dict(pairs=len(d))
     return _Compared(row, d, by_picture, table.index[lacking].tolist(), table.index[~lacking].tolist())
 
+# %% ../nbs/43_compare.ipynb #a9e0d1ee
 def _among_begun(found, table, known, baseline, level):
     "Where a training did not begin, rest the verdict on the pairs that both began"
     arm = found.row["arm"]
@@ -253,6 +254,7 @@ def _corrected_both(compared, p, margin, absent):
     same = [equivalence(each, margin, pictures) for each, pictures in zip(d, by_picture)]
     return p_holm, holm([*same, *[np.nan] * absent])[:len(same)], correction
 
+# %% ../nbs/43_compare.ipynb #581ffbf6
 def _judged(compared, baseline, margin, declared, alpha=.05):
     "The table with corrected p-values and verdicts, the number of comparisons, and the name of the correction"
     table = pd.DataFrame([c.row for c in compared])

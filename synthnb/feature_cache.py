@@ -152,6 +152,7 @@ def _limit(): # bytes
     if given.isdecimal(): return int(given) * 10**6
     raise BadSetting(f"SYNTHNB_FEATURES_MB={given}: give a whole number of megabytes; 0 keeps no features")
 
+# %% ../nbs/21c_feature_cache.ipynb #0fd5889b
 class _NoCache:
     "Knows nothing and keeps nothing"
     def get(self, keys): return {}

@@ -121,6 +121,7 @@ def refuse_masks(
     raise BadSetting(f"{what} are told of labels, and here masks were predicted; compare(metric=…) and the table of "
                      "predictions tell how well they fit")
 
+# %% ../nbs/42a_groups.ipynb #a05f9029
 def right_of(
     predictions: pd.DataFrame # columns label, predicted; or right, where masks were predicted and not labels
 ) -> pd.Series: # 1 where an answer is right, else 0; of a mask, the share of its pixels

@@ -24,6 +24,7 @@ def _cross(table, names, replicates=None):
     each = [table.reindex([(name, r) for r in replicates]).to_numpy() for name in names]
     return (each[3] - each[2]) - (each[1] - each[0])
 
+# %% ../nbs/43d_interaction.ipynb #2ae46f92
 def _crossed_at(trials, predictions, setting, names, metric):
     "Differences of differences of one setting: replicates, values, and values by picture or None"
     trials = at(trials, setting)

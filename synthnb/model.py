@@ -133,6 +133,7 @@ def forward(
     def look(x): return list(both(x, training=False)) if layer else [both(x, training=False), None]
     return tf.function(look, input_signature=[batch])
 
+# %% ../nbs/20_model.ipynb #30015f20
 def predict(
     model, # a network, or from `forward`: one that is measured more than once is compiled once
     images: ImageSet, # pictures; or batches from `ImageSet.tfdata`, which are decoded once for all measurements

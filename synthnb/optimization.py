@@ -45,6 +45,7 @@ def _peak_of(config):
     raise BadSetting("the network is compiled with a schedule of its own; "
                      "say learning_rate, from which the new one falls")
 
+# %% ../nbs/22b_optimization.ipynb #d1140969
 def optimizer_of(
     model, # a compiled Keras network
     steps: int = None, # of the whole training, for the schedule; None: the learning rate is set from outside
@@ -80,6 +81,7 @@ def _check_between(low, high, **values):
             least, most = "at least 0" if low < 0 else "above 0", "" if high == np.inf else " and below 1"
             raise BadSetting(f"{name}={value!r}: give a number {least}{most}")
 
+# %% ../nbs/22b_optimization.ipynb #f79d3a04
 def check_optimization(
     optimizer: str = None, # of `OPTIMIZERS`
     learning_rate: float = None, # above 0

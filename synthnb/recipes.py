@@ -80,6 +80,7 @@ def _check(self: Recipe):
     if not (number(self.temperature) and self.temperature > 0):
         raise BadSetting(f"temperature={self.temperature!r}: give a number above 0")
 
+# %% ../nbs/22_recipes.ipynb #ffecac13
 @patch(as_prop=True)
 def views(self: Recipe) -> dict: # crop, randaugment, mixup, cutmix, augment; None: without
     "The augmentation that a recipe asks for beside shear, zoom, mirror and rotation"

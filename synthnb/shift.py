@@ -101,6 +101,7 @@ def _in_scale(accuracy, n, scale):
 
 def _from_scale(x, scale): return x if scale == "linear" else 1 / (1 + np.exp(-x))
 
+# %% ../nbs/44a_shift.ipynb #b20cf5f5
 def fit_line(
     plain: pd.DataFrame, # networks under one shift, from `networks`
     scale: str = "logit" # or linear
@@ -223,6 +224,7 @@ def _bars(ax, rows, color, marker, label):
     far = [[[100 * (m - low)], [100 * (high - m)]] if np.isfinite(low) else None for m, low, high in (x, y)]
     ax.errorbar(100 * x[0], 100 * y[0], far[1], far[0], color=color, marker=marker, ms=8, mec=INK, lw=1.4, label=label)
 
+# %% ../nbs/44a_shift.ipynb #ac71a916
 def shift_figure(
     run, # a `Run` with shifts, or a table of trials
     on: str = None, # name of a shift; None: the mean over all

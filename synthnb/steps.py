@@ -81,6 +81,7 @@ def _tempered(p, temperature):
     import tensorflow as tf
     return tf.nn.softmax(tf.math.log(tf.clip_by_value(_two_columns(p), 1e-7, 1.)) / temperature)
 
+# %% ../nbs/22c_steps.ipynb #9ce9702a
 def loss_of(
     name: str = "crossentropy", # of `LOSSES`
     smoothing: float = 0., # part of each label that is spread over all classes

@@ -212,6 +212,7 @@ def _draw_doubled(ax, rows):
     ax.annotate(f"now {now:.2f}", (now, 1), xycoords=("data", "axes fraction"), xytext=(0, 3), fontsize=SMALL,
         textcoords="offset points", ha="center")
 
+# %% ../nbs/43a_variance.ipynb #ac43d204
 def variance_figure(
     table # from `variance`; or a `Run`
 ): # a matplotlib Figure

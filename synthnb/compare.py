@@ -112,8 +112,8 @@ def _declared_one_by_one(declared, rows, baseline):
     for one in each:
         if not one or set(one) - set(rows):
             names = joined(c for c in ("arm", *SETTING, "metric") if c in rows)
-            raise BadSetting(f"{one} declares nothing that these trials tell apart; "
-                             f"name of each comparison one or more of {names}")
+            raise BadSetting(f"{one} declares nothing that these trials have; "
+                             f"give one or more of {names} for each comparison")
     return each
 
 # %% ../nbs/43_compare.ipynb #2ea04c6d

@@ -132,7 +132,7 @@ def levels_of(
     if "draw" not in trials: return None
     known = trials[["replicate", *(c for c in ("draw", "generation") if c in trials)]].drop_duplicates()
     for replicate in known.replicate[known.duplicated("replicate") | known.isna().any(axis=1)]:
-        raise BadSetting(f"replicate {replicate} has no draw, or more than one; all its trials have the same")
+        raise BadSetting(f"replicate {replicate} has no draw, or more than one; give all its trials the same")
     known = known.set_index("replicate")
     return None if known.draw.is_unique else known
 

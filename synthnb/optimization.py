@@ -43,7 +43,7 @@ def _peak_of(config):
     "Learning rate of an optimizer that is to get a schedule"
     if isinstance(config["learning_rate"], (int, float)): return float(config["learning_rate"])
     raise BadSetting("the network is compiled with a schedule of its own; "
-                     "say learning_rate, from which the new one falls")
+                     "give learning_rate, the peak of the new one")
 
 # %% ../nbs/22b_optimization.ipynb #d1140969
 def optimizer_of(
@@ -100,4 +100,4 @@ def check_optimization(
     _check_between(-1e-9, np.inf, weight_decay=weight_decay)
     _check_between(-1e-9, .999999, momentum=momentum, warmup=warmup, average=average)
     if momentum is not None and optimizer != "sgd":
-        raise BadSetting(f"momentum={momentum!r} is for sgd; say optimizer='sgd', or leave it out")
+        raise BadSetting(f"momentum={momentum!r} is for sgd; give optimizer='sgd', or leave it out")

@@ -204,8 +204,8 @@ def _check_recipe(recipe, budgets):
     if recipe.patience is not None and recipe.patience < 1:
         raise BadSetting(f"patience={recipe.patience}: give a number of steps, 1 or more")
     if recipe.patience and len(budgets) > 1:
-        raise BadSetting("with patience a training ends when it will, "
-                         f"so it cannot pass through the budgets {budgets}; give one")
+        raise BadSetting("with patience a training may end at any step, "
+                         f"so it cannot pass through the budgets {budgets}; give one budget")
 
 # %% ../nbs/22_recipes.ipynb #6b159f36
 def batches_of(

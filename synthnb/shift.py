@@ -17,7 +17,7 @@ from .compare import REFERENCE, compare
 from .comparison import TEST, at, last_settings
 from .corruptions import CORRUPTIONS
 from .drawing import GREY, INK, LINES, MARKERS, SMALL, WIDTH, figure
-from .files import BadSetting, NotFound
+from .files import BadSetting, NotFound, joined
 from .shifted import as_shift, make_shifted
 from .stats import interval
 
@@ -66,6 +66,12 @@ def at_the_end(
     return pd.concat([at(found, last) for last in each]).sort_index()
 
 # %% ../nbs/44a_shift.ipynb #82263ab5
+def _of_shift(found, on):
+    "Networks under one shift, or under all where `on` is None"
+    if on is None: return found
+    if on in set(found.on): return found[found.on == on]
+    raise NotFound(f"there is no shift {on!r}, only {joined(found.on.unique())}")
+
 def _by_pair(table, arm, baseline):
     "Differences of an arm to the baseline by replicate or draw: under shift, and without"
     unit = "draw" if "draw" in table else "replicate"
@@ -79,11 +85,9 @@ def shift_gains(
     on: str = None, # name of a shift; None: the mean over all
     baseline: str = None # None: that of the run, or `original`
 ) -> pd.DataFrame: # one row an arm (and trainer): clean, shifted: differences; more: shifted less clean, low, high
-    "Compare what each arm gains under shift with what it gains without; raises `NotFound` for a run without shifts"
+    "Compare what each arm gains under shift with what it gains without; raises `NotFound` for a shift that is not there"
     baseline, rows = baseline or getattr(run, "baseline", "original"), []
-    found = at_the_end(networks(run))
-    if on: found = found[found.on == on]
-    if not len(found): raise NotFound(f"there is no shift {on!r}")
+    found = _of_shift(at_the_end(networks(run)), on)
     for trainer, part in found.groupby("trainer", sort=False) if "trainer" in found else [(None, found)]:
         for arm in [a for a in part.arm.unique() if a != baseline and baseline in set(part.arm)]:
             pairs = _by_pair(part, arm, baseline)
@@ -232,8 +236,7 @@ def shift_figure(
 ): # a matplotlib Figure
     "Draw accuracy under shift against accuracy without, by arm, with 95 % intervals over replicates"
     baseline, found = baseline or getattr(run, "baseline", "original"), networks(run)
-    found = _mean_over_shifts(found) if on is None else found[found.on == on]
-    if not len(found): raise NotFound(f"there is no shift {on!r}")
+    found = _mean_over_shifts(found) if on is None else _of_shift(found, on)
     if "trainer" in found: found = found[found.trainer == found.trainer.iat[0]]
     plain, last, fig = found[found.arm == baseline], at_the_end(found), figure(WIDTH, 4.4)
     ax, slope_and_start = fig.subplots(), fit_line(plain)

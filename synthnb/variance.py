@@ -71,7 +71,7 @@ def components(
 ) -> pd.DataFrame: # one row a part: number of units, variance of one and its 95 % interval, part of the mean's
     "Estimate the variance of each part, by moments (Ting et al., 1990, for the intervals)"
     table = nested(differences, parts)
-    if not table.freedom.iat[0]: raise BadSetting("one unit has no variance; it takes two replicates")
+    if not table.freedom.iat[0]: raise BadSetting("a variance takes two replicates or more; train another one")
     inside = np.append(1 / np.cumprod(table.each.to_numpy()[1:][::-1])[::-1], 1.) # 1 / trainings in a unit
     squares = table.variance.to_numpy() / inside
     pooled, freedom = _pooled(squares, table.freedom), table.freedom.to_numpy()

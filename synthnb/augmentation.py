@@ -89,6 +89,7 @@ def _check_strength(name, value, most):
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= most:
         raise BadSetting(f"{name}={value!r}: give a strength from 0 to {most:g}")
 
+# %% ../nbs/22a_augmentation.ipynb #a80b7c30
 def check_augmentation(
     crop: tuple = None, # least and greatest part of the area, 0..1
     randaugment: float = None, # 0..2
@@ -96,7 +97,7 @@ def check_augmentation(
     cutmix: float = None, # 0..1
     augment: dict = None # strengths, 0..2, by name
 ):
-    "Raise `BadSetting` where a strength or a name cannot be followed; see `strong_or`"
+    "Raise `BadSetting` for a strength out of range or an unknown name; see `strong_or`"
     parts = crop if isinstance(crop, (tuple, list)) else ()
     numbers = len(parts) == 2 and all(isinstance(part, (int, float)) for part in parts)
     if crop and not (numbers and 0 < parts[0] <= parts[1] <= 1):

@@ -123,7 +123,7 @@ def corrected(
     replicates: list, # names of its replicates, one list a comparison
     absent: int = 0 # further comparisons that were declared, and of which nothing is known yet
 ) -> tuple: # corrected p, and the name of the method
-    "Correct the p-values of a family of comparisons, jointly where they have the same replicates"
+    "Correct the p-values of a family of comparisons: jointly where they have the same replicates, else by Holm"
     p, whole = np.asarray(p, float), len(p) + absent
     joint = _same_replicates(differences, replicates)
     if len(joint) < 2: return holm([*p, *[np.nan] * absent])[:len(p)], "Holm"

@@ -29,6 +29,7 @@ def _shared_similarity(x, y):
     n, k, l = len(x), (x**2).sum(1), (y**2).sum(1)
     return np.linalg.norm(y.T @ x)**2 - n / (n - 2) * (k @ l) + k.sum() * l.sum() / ((n - 1) * (n - 2))
 
+# %% ../nbs/44_features.ipynb #9366e3dd
 def cka(
     x: np.ndarray, # [pictures, features]
     y: np.ndarray  # [pictures, other features], of the same pictures in the same order
@@ -49,11 +50,12 @@ def _components(x, components) -> tuple: # scores [pictures, components], parts 
     with np.errstate(invalid="ignore"): scores = model.fit_transform(x)
     return scores, [float(v) for v in model.explained_variance_ / max(x.var(0, ddof=1).sum(), 1e-300)]
 
+# %% ../nbs/44_features.ipynb #23c454ff
 def pca(
     features: dict, # arm: array [pictures, features]; or one such array
     components: int = 2 # how many, at most the number of pictures and of features
 ) -> pd.DataFrame: # pc1, pc2, …, for a dict with the column arm; `.attrs["explained"]`: parts of the variance
-    "Principal components of features, for each arm its own"
+    "Compute principal components of features, for each arm by itself"
     names = [f"pc{i + 1}" for i in range(components)]
     if not isinstance(features, dict):
         scores, explained = _components(features, components)

@@ -114,7 +114,7 @@ def cnn(
     width: float = 1., # factor on the filters 32, 64, 128, rounded to groups of 8
     depth: int = 3 # blocks of convolution, pooling and dropout; each has twice the filters of the one before
 ): # a compiled keras.Model; its layer `features` gives the 128 penultimate activations
-    """Make the convolutional network of Kyritz (2023), or one of its kind, compiled with Adam and cross-entropy.
+    """Make the convolutional network of Kyritz (2023), or a variant of it, compiled with Adam and cross-entropy.
     Raises `BadSetting` where a value does not fit"""
     import keras
     _check_cnn(size, classes, activation, normalization, l2, width, depth)
@@ -133,6 +133,7 @@ def forward(
     def look(x): return list(both(x, training=False)) if layer else [both(x, training=False), None]
     return tf.function(look, input_signature=[batch])
 
+# %% ../nbs/20_model.ipynb #30015f20
 def predict(
     model, # a network, or from `forward`: one that is measured more than once is compiled once
     images: ImageSet, # pictures; or batches from `ImageSet.tfdata`, which are decoded once for all measurements

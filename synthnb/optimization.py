@@ -19,7 +19,7 @@ def schedule_of(
     steps: int, # of the whole training
     warmup: float = 0. # part of the training in which the rate rises
 ): # keras.optimizers.schedules.LearningRateSchedule
-    "Make a learning rate that changes with the step"
+    "Make a learning rate that rises during the warm-up, and then follows a schedule"
     from keras import ops
     from keras.optimizers import schedules
     rising = round(warmup * steps)
@@ -43,8 +43,9 @@ def _peak_of(config):
     "Learning rate of an optimizer that is to get a schedule"
     if isinstance(config["learning_rate"], (int, float)): return float(config["learning_rate"])
     raise BadSetting("the network is compiled with a schedule of its own; "
-                     "say learning_rate, from which the new one falls")
+                     "give learning_rate, the peak of the new one")
 
+# %% ../nbs/22b_optimization.ipynb #d1140969
 def optimizer_of(
     model, # a compiled Keras network
     steps: int = None, # of the whole training, for the schedule; None: the learning rate is set from outside
@@ -73,13 +74,14 @@ def optimizer_of(
 
 # %% ../nbs/22b_optimization.ipynb #a2fa9579
 def _check_between(low, high, **values):
-    "Numbers may be left out; `low` is not reached, `high` may be"
+    "Raise `BadSetting` for a given number that is not above `low` and at most `high`"
     for name, value in values.items():
         if value is None: continue
         if isinstance(value, bool) or not isinstance(value, (int, float)) or not low < value <= high:
             least, most = "at least 0" if low < 0 else "above 0", "" if high == np.inf else " and below 1"
             raise BadSetting(f"{name}={value!r}: give a number {least}{most}")
 
+# %% ../nbs/22b_optimization.ipynb #f79d3a04
 def check_optimization(
     optimizer: str = None, # of `OPTIMIZERS`
     learning_rate: float = None, # above 0
@@ -98,4 +100,4 @@ def check_optimization(
     _check_between(-1e-9, np.inf, weight_decay=weight_decay)
     _check_between(-1e-9, .999999, momentum=momentum, warmup=warmup, average=average)
     if momentum is not None and optimizer != "sgd":
-        raise BadSetting(f"momentum={momentum!r} is for sgd; say optimizer='sgd', or leave it out")
+        raise BadSetting(f"momentum={momentum!r} is for sgd; give optimizer='sgd', or leave it out")

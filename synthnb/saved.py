@@ -110,6 +110,7 @@ def _points_out(file) -> bool:
         return False
     with h5py.File(file) as weights: return outside(weights)
 
+# %% ../nbs/24b_saved.ipynb #de3266ee
 _MOST = 2**24 # bytes of a description
 
 def refuse_code(
@@ -160,6 +161,7 @@ def seen_square(
     if not isinstance(picture, Image.Image): return square(picture, size)
     return np.asarray(to_rgb(picture).resize((size, size), Image.BILINEAR))
 
+# %% ../nbs/24b_saved.ipynb #ddea351a
 class KerasNetwork(Network):
     "A Keras network that was opened from a file"
     def __init__(self,
@@ -216,6 +218,7 @@ def network_file(
     each = [Path(stem).with_name(Path(stem).name + ending) for ending in (".keras", ".npz")]
     return next((path for path in each if path.exists()), None)
 
+# %% ../nbs/24b_saved.ipynb #44ddc7f5
 def open_network(
     path: Path, # of a file from `save_network`
     labels: list # order of the class numbers

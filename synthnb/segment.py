@@ -204,6 +204,7 @@ def _check_mask_recipe(recipe):
     if recipe.loss or recipe.smoothing: raise BadSetting("masks are learnt by cross-entropy and Dice; leave loss and "
                                                          "smoothing out of the recipe")
 
+# %% ../nbs/25_segment.ipynb #08309cf3
 class Unet(RecipeTrainer):
     "Trains a U-Net on pictures with masks"
     strong, masks = False, True

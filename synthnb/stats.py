@@ -48,7 +48,7 @@ def interval(
     level: float = 0.95, # chance that the interval holds the true mean
     right: np.ndarray = None # [..., replicates, pictures], see `standard_error`
 ) -> tuple: # mean, low, high; low and high are NaN where there is no spread
-    "Give a mean with Student's interval, over replicates and, if given, pictures"
+    "Give a mean with Student's interval, over replicates and, if given, pictures; raises `BadSetting` for a level"
     from scipy import stats
     if not 0 < level < 1: raise BadSetting(f"level={level}: give a chance, such as 0.95")
     mean = np.mean(values, -1) if np.shape(values)[-1] else np.nan
@@ -128,7 +128,7 @@ def paired(
     right: np.ndarray = None, # [..., replicates, pictures]: 1 where only the arm is right, −1 where only the baseline
     level: float = .95 # chance that the interval holds the true difference
 ) -> dict: # difference, difference_low, difference_high, p, p_flip, p_better
-    "Tell what is known of an arm's difference to the baseline"
+    "Describe an arm's difference to the baseline: mean, interval, p-values, chance to be ahead next time"
     from scipy import stats
     d = np.asarray(differences, float)
     mean, low, high = interval(d, level, right)
@@ -141,7 +141,7 @@ def paired(
 def holm(
     p: pd.Series # one p-value a comparison; NaN where there is none yet
 ) -> np.ndarray: # corrected; NaN stays NaN
-    "Correct p-values for their number by Holm's method"
+    "Correct p-values for their number by Holm's method; raises `BadSetting` for what is no p-value"
     p = np.asarray(p, float)
     if not len(p): return p
     off = p[(p < 0) | (p > 1)]
@@ -166,7 +166,7 @@ def equivalence(
     margin: float, # a difference this small does not matter: 0.01 is one point
     right: np.ndarray = None # [..., replicates, pictures], see `standard_error`
 ) -> np.ndarray: # [...]: p; NaN for fewer than five replicates, or without any spread
-    "Test whether the true difference lies within the margin: two one-sided tests, the larger p of both"
+    "Test whether the true difference lies within ±margin (TOST; Schuirmann, 1987): the larger p of two tests"
     from scipy import stats
     check_margin(margin)
     d = np.asarray(differences, float)
@@ -180,7 +180,7 @@ def verdict(
     margin: float, # a difference this small does not matter: 0.01 is one point
     alpha: float = .05 # chance of a false claim that is accepted
 ) -> str: # helps, hurts, equivalent, or not enough evidence
-    "Put into a word what is known of an arm"
+    "Choose the verdict of an arm; `equivalent` goes first"
     check_margin(margin)
     if margin and row.get("p_equivalent", np.nan) < alpha: return "equivalent"
     if row.p_holm < alpha and row.difference > 0: return "helps"
@@ -246,7 +246,7 @@ def smallest_effect(
     power: float = .8, # chance to see the effect
     joint: bool = False # see `power_of`
 ) -> float: # NaN: none at all
-    "Find the smallest true difference that a design sees"
+    "Find the smallest true difference that a design sees; raises `BadSetting` for a design that cannot be"
     from scipy.optimize import brentq
     _check_power(power)
     _check_design(replicates, sd, arms, pictures)
@@ -263,7 +263,7 @@ def replicates_needed(
     pictures: float = 0., # the held-out pictures' part of the standard error
     joint: bool = False # see `power_of`
 ) -> float: # inf: more than 10,000
-    "Find how many replicates it takes to see an effect"
+    "Find how many replicates it takes to see an effect; raises `BadSetting` for a design that cannot be"
     _check_power(power)
     _check_design(1, sd, arms, pictures)
     if not effect:

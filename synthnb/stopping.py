@@ -56,7 +56,7 @@ class WholeBudget:
 
 # %% ../nbs/22d_stopping.ipynb #15432771
 class Patience:
-    "End a training when its validation loss falls no more, with the weights of the lowest; look every 18 steps"
+    "End a training when its validation loss no longer falls, with the weights of the lowest; look every 18 steps"
     def __init__(self, steps, # `PlainSteps` or `AskedSteps`
         batches, # of the validation pictures: an iterable of float32 [batch, size, size, 3] and class numbers
         patience: int # steps without a lower loss

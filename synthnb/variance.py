@@ -69,9 +69,9 @@ def components(
     differences: np.ndarray, # [replicates]
     parts: dict # from `parts_of`
 ) -> pd.DataFrame: # one row a part: number of units, variance of one and its 95 % interval, part of the mean's
-    "Estimate how much each part moves a difference"
+    "Estimate the variance of each part, by moments (Ting et al., 1990, for the intervals)"
     table = nested(differences, parts)
-    if not table.freedom.iat[0]: raise BadSetting("one unit has no variance; it takes two replicates")
+    if not table.freedom.iat[0]: raise BadSetting("a variance takes two replicates or more; train another one")
     inside = np.append(1 / np.cumprod(table.each.to_numpy()[1:][::-1])[::-1], 1.) # 1 / trainings in a unit
     squares = table.variance.to_numpy() / inside
     pooled, freedom = _pooled(squares, table.freedom), table.freedom.to_numpy()
@@ -171,7 +171,7 @@ def variance(
     baseline: str = None, # None: the run's, or `original`
     shared: pd.DataFrame = None # what draws have in common, from `draws.overlap`, for a table of trials
 ) -> pd.DataFrame: # arm, part, number, share; sd with its interval; error (standard error now) and doubled (then)
-    "Take the uncertainty of arms' differences to the baseline apart, and say what doubling each part would bring"
+    "Divide the uncertainty of each arm's difference into parts, with what doubling each would bring; raises `NotFound`"
     trials, predictions, baseline, shared = _found_in(run, predictions, baseline, shared)
     setting = last_settings(trials)[0] if setting is None else setting
     trials, right = at(trials, setting), _rights_at(predictions, setting)
@@ -212,6 +212,7 @@ def _draw_doubled(ax, rows):
     ax.annotate(f"now {now:.2f}", (now, 1), xycoords=("data", "axes fraction"), xytext=(0, 3), fontsize=SMALL,
         textcoords="offset points", ha="center")
 
+# %% ../nbs/43a_variance.ipynb #ac43d204
 def variance_figure(
     table # from `variance`; or a `Run`
 ): # a matplotlib Figure
@@ -229,5 +230,5 @@ def variance_figure(
             ax.tick_params(axis="x", labelsize=SMALL)
             ax.spines[["top", "right"]].set_visible(False)
     axes[-1, 0].set_xlabel("share of the variance", fontsize=SMALL)
-    axes[-1, 1].set_xlabel("standard error with twice as many, points", fontsize=SMALL)
+    axes[-1, 1].set_xlabel("standard error if doubled, points", fontsize=SMALL)
     return fig

@@ -248,7 +248,7 @@ def _as_published(trials):
     percent = shown.assign(**{column: 100 * shown[column] for column in shown.columns[1:]})
     return f'<div class="notice">{_protocol}{table(percent, 1)}</div>'
 
-# %% ../nbs/46e_headline.ipynb #78071e5f
+# %% ../nbs/46e_headline.ipynb #00055591
 def _progress_sentences(run, trials, comparison): # yields sentences
     plain, last = pd.DataFrame(comparison), pd.DataFrame(comparison.last())
     if "answers" not in run.config:
@@ -259,15 +259,15 @@ def _progress_sentences(run, trials, comparison): # yields sentences
         yield "Whether trainings had begun to learn, and whether they still gained at the end, is not recorded here."
         return
     late = (plain.trainings - plain.began).clip(lower=0)
-    by = "none gave one answer to all pictures" if "answers" in run.config else "its loss left that of guessing behind"
+    by = "none gave one answer to all pictures" if "answers" in run.config else "its loss fell below that of guessing"
     if not late.sum(): yield f"Every training had begun to learn: {by}."
     rising = last.get("rising", pd.Series(dtype=object)).dropna()
     if len(rising) and not rising.astype(bool).any():
         yield "In the last setting no arm's training was still gaining when it ended."
 
-# %% ../nbs/46e_headline.ipynb #1e9b2891
+# %% ../nbs/46e_headline.ipynb #5ad7315d
 _of_progress = {
-    "began": "trainings whose loss left that of guessing behind", "trainings": "all trainings of the arm",
+    "began": "trainings whose loss fell below that of guessing", "trainings": "all trainings of the arm",
     "still gaining": "whether held-out accuracy, or else the loss, still improved at the end"}
 
 def trainings_section(

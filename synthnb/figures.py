@@ -20,11 +20,11 @@ from .files import BadSetting, joined
 from .metrics import METRICS, as_metric, measured
 from .wording import COLOURS
 
-# %% ../nbs/45_figures.ipynb #93fdfd11
+# %% ../nbs/45_figures.ipynb #88797f95
 def compared(
     run, # a `Run`, or a table of trials
     comparison: pd.DataFrame = None, # from `compare`; None: it is made
-    metric = None, # that it is made by, see `metrics.as_metric`; None: the run's, or accuracy
+    metric = None, # by which it is made, see `metrics.as_metric`; None: the metric of the run, or accuracy
     predictions: pd.DataFrame = None # for other metrics than accuracy, where `run` is a table
 ) -> tuple: # (trials, comparison)
     "Give the trials of a run, or of a table, and their comparison, on the held-out pictures as they are"

@@ -89,15 +89,15 @@ def verdict_list(
         return f'<li class="{style_class(verdict)}">{sign}<span>{html.escape(sentence)}</span></li>'
     return f'<ul class="verdicts">{"".join(map(item, last.verdict, last.verdicts()))}</ul>'
 
-# %% ../nbs/46e_headline.ipynb #3d13ea75
+# %% ../nbs/46e_headline.ipynb #34ab825a
 def _given_to(arm): # yields parts of a sentence
     "What an arm of a configuration trains on"
     more, times = arm.get("more", 1), arm.get("times", 1)
     yield f"{more:g} times as many real pictures" if more != 1 else "the real pictures"
     if times != 1: yield "repeated until no class is rarer" if times == "balance" else f"each {times} times"
     for maker in arm.get("makers", ()):
-        n = maker["n"]
-        yield f"and {f'{n:g} of each ' if isinstance(n, (int, float)) else 'pictures '}made by {maker['generator']}"
+        n, by = maker.get("n"), maker.get("generator", "a generator")
+        yield f"and {n:g} made of each by {by}" if isinstance(n, (int, float)) else f"and pictures made by {by}"
     if arm.get("share") is not None: yield f"synthetic part of each batch {100 * arm['share']:g} %"
     if arm.get("strong"): yield "with strong augmentation"
     if arm.get("rotate") is not None: yield f"rotated by up to {arm['rotate']:g} degrees"
@@ -164,9 +164,9 @@ def _about_chance(run, trials, comparison, known) -> tuple: # two sentences; emp
     return level, (f"{comparison.baseline} is not surely better than chance, {100 * share:.1f} %: its interval begins "
                    f"at {100 * low:.1f} %. What is compared here may not have learnt anything.")
 
-# %% ../nbs/46e_headline.ipynb #a9610853
+# %% ../nbs/46e_headline.ipynb #8f9d959e
 def _about_zero(comparison) -> str: # a sentence, or empty
-    "Why an interval may leave out zero where the evidence is not enough"
+    "Explain an interval that leaves out zero beside `not enough evidence`, which looks like a mistake"
     last = pd.DataFrame(comparison.last())
     beside = (last.difference_low > 0) | (last.difference_high < 0)
     arms = joined(dict.fromkeys(last.arm[beside & (last.verdict == "not enough evidence")]))
@@ -248,7 +248,7 @@ def _as_published(trials):
     percent = shown.assign(**{column: 100 * shown[column] for column in shown.columns[1:]})
     return f'<div class="notice">{_protocol}{table(percent, 1)}</div>'
 
-# %% ../nbs/46e_headline.ipynb #78071e5f
+# %% ../nbs/46e_headline.ipynb #00055591
 def _progress_sentences(run, trials, comparison): # yields sentences
     plain, last = pd.DataFrame(comparison), pd.DataFrame(comparison.last())
     if "answers" not in run.config:
@@ -259,15 +259,15 @@ def _progress_sentences(run, trials, comparison): # yields sentences
         yield "Whether trainings had begun to learn, and whether they still gained at the end, is not recorded here."
         return
     late = (plain.trainings - plain.began).clip(lower=0)
-    by = "none gave one answer to all pictures" if "answers" in run.config else "its loss left that of guessing behind"
+    by = "none gave one answer to all pictures" if "answers" in run.config else "its loss fell below that of guessing"
     if not late.sum(): yield f"Every training had begun to learn: {by}."
     rising = last.get("rising", pd.Series(dtype=object)).dropna()
     if len(rising) and not rising.astype(bool).any():
         yield "In the last setting no arm's training was still gaining when it ended."
 
-# %% ../nbs/46e_headline.ipynb #1e9b2891
+# %% ../nbs/46e_headline.ipynb #5ad7315d
 _of_progress = {
-    "began": "trainings whose loss left that of guessing behind", "trainings": "all trainings of the arm",
+    "began": "trainings whose loss fell below that of guessing", "trainings": "all trainings of the arm",
     "still gaining": "whether held-out accuracy, or else the loss, still improved at the end"}
 
 def trainings_section(
@@ -284,26 +284,26 @@ def trainings_section(
     words = shown.astype(object).map(lambda v: {True: "yes", False: "no"}[v] if isinstance(v, bool) else v)
     return section("Did the trainings begin, and end?", *said, table(words, 0, _of_progress) if late else "")
 
-# %% ../nbs/46e_headline.ipynb #ceb8f997
+# %% ../nbs/46e_headline.ipynb #52203ca2
 _words = {
     "arm": "one way to make the training set; arms differ in this alone",
     "baseline": "the arm that the others are compared with",
-    "held out": "real pictures that no arm trains on, and that nothing was chosen by; they measure every network",
+    "held out": "real pictures that only measure the networks: nothing is trained on them, or chosen by them",
     "replicate": "one repetition of the whole experiment, with other training pictures or other random numbers",
     "trial": "one network of one arm, replicate and setting, measured on the held-out pictures",
     "setting": "a number of real pictures, a length of training, or a trainer, where the experiment varies these",
     "points": "differences of percentages: from 90 % to 92 % are 2 points",
     "95 % interval": "a range that holds the true value in 95 of 100 such experiments"}
 
-# %% ../nbs/46e_headline.ipynb #9336b413
 def _other_settings(comparison): # yields HTML
     "All settings side by side, where there are several"
     found, last = settings(comparison), last_settings(comparison)
     if not found[-1]: return
     shown = joined([in_words(setting, comparison.unit) for setting in last], between="; ")
-    which = "All this is about the last" if len(last) == 1 else "All this is about the last settings, those"
-    yield paragraph(f"{which} of {len(found)} settings, {shown}. For all of them the table has the difference to "
-        f"{comparison.baseline} in points, and the verdict; the verdicts are corrected together:")
+    which = "the last" if len(last) == 1 else "each trainer's last"
+    yield paragraph(f"The verdicts above are for {which} of {len(found)} settings, {shown}. The table has the "
+        f"difference to {comparison.baseline} in points, and the verdict, for all settings; verdicts are corrected "
+        "together:")
     yield table(comparison.overview())
 
 # %% ../nbs/46e_headline.ipynb #06840b9c

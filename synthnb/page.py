@@ -16,13 +16,14 @@ from .files import SynthnbError, plural
 from .redact import redact
 from .wording import COLOURS
 
-# %% ../nbs/46a_page.ipynb #2673a480
+# %% ../nbs/46a_page.ipynb #c4968c37
 def paragraph(
     text: str, # plain; HTML is escaped
     kind: str = "" # class of CSS
 ) -> str: # HTML
-    "Write a paragraph of HTML"
-    return f'<p class="{kind}">{html.escape(text)}</p>' if kind else f"<p>{html.escape(text)}</p>"
+    "Write a paragraph of HTML, in which no line begins with a percent sign"
+    text = html.escape(text).replace(" %", "\u00a0%")
+    return f'<p class="{kind}">{text}</p>' if kind else f"<p>{text}</p>"
 
 def preformatted(
     text: str # such as the content of a file; HTML is escaped
@@ -137,7 +138,7 @@ def drawn(
     box = f'<div class="scroll"><div style="{least}max-width:{width}px">{svg(fig, seen)}</div></div>'
     return f'<figure>{box}<figcaption>{html.escape(caption)}</figcaption></figure>'
 
-# %% ../nbs/46a_page.ipynb #c2b28c62
+# %% ../nbs/46a_page.ipynb #ba288493
 _page_colours = """
 :root{color-scheme:light dark;--ground:#fff;--ink:#1a222d;--soft:#566170;--line:#d9dee5;--panel:#f5f7f9;
   --alert:#8a4b00;--alarm:#fff4e0;--link:#0b5aa6}
@@ -147,7 +148,7 @@ _page_colours = """
 _text_styles = """
 *{box-sizing:border-box}
 html{-webkit-text-size-adjust:100%;scroll-padding-top:1rem}
-body{margin:0 auto;max-width:70rem;padding:1rem 1.25rem 3rem;overflow-wrap:break-word;
+body{margin:0 auto;max-width:74rem;padding:1rem 1.25rem 3rem;overflow-wrap:break-word;
   font:16px/1.55 system-ui,"Segoe UI",Roboto,"Noto Sans",sans-serif;color:var(--ink);background:var(--ground)}
 h1{font-size:1.7rem;line-height:1.2;margin:.6rem 0 .2rem}
 h2{font-size:1.25rem;line-height:1.3;margin:2.6rem 0 .6rem;padding-top:.5rem;border-top:1px solid var(--line)}
@@ -165,7 +166,7 @@ pre{overflow-x:auto;background:var(--panel);padding:.75rem;font-size:.8rem;borde
 .print-only{display:none}
 """
 
-# %% ../nbs/46a_page.ipynb #8f0d579e
+# %% ../nbs/46a_page.ipynb #5fac68f1
 _head_styles = """
 .answer{font-size:1.35rem;line-height:1.35;font-weight:650;margin:.8rem 0}
 .warning,.notice{border:1px solid var(--alert);border-radius:4px;padding:.55rem .8rem;max-width:60rem}
@@ -179,8 +180,9 @@ _head_styles = """
 @media(min-width:52rem){.facts{display:grid;grid-template-columns:9.5rem 1fr}}
 """
 _table_styles = r"""
-.wide,.scroll{overflow-x:auto;max-width:100%;background:linear-gradient(90deg,var(--ground),transparent) 0 0,
-  linear-gradient(270deg,var(--ground),transparent) 100% 0,
+.wide,.scroll{overflow-x:auto;max-width:100%;background:
+  linear-gradient(90deg,var(--ground) 1.1rem,transparent) 0 0,
+  linear-gradient(270deg,var(--ground) 1.1rem,transparent) 100% 0,
   linear-gradient(90deg,var(--line),transparent) 0 0,linear-gradient(270deg,var(--line),transparent) 100% 0;
   background-size:2.5rem 100%,2.5rem 100%,1rem 100%,1rem 100%;background-repeat:no-repeat;
   background-attachment:local,local,scroll,scroll}

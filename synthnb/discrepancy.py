@@ -110,7 +110,7 @@ def mmd(
     seed: int = 0, # decides them
     rows: int = 1000 # at most this many of each, drawn at random
 ) -> MMD:
-    "Squared maximum mean discrepancy with a Gaussian kernel, and a permutation test"
+    "Estimate the squared MMD with a Gaussian kernel, and test it by permutations; raises `BadSetting` for unfit rows"
     x, y = (np.asarray(z, float).reshape(len(z), -1) for z in (x, y))
     _check_rows(x, y, groups, rows, permutations)
     rng = np.random.default_rng(seed)

@@ -114,9 +114,9 @@ def _guided(mask, pixels, radius=5, least=1e-3):
 # %% ../nbs/12a_subject.ipynb #649edb37
 @patch
 def mask(self: Subjects,
-    image: Image.Image
+    image: Image.Image # of any size
 ) -> np.ndarray: # float32 [height, width], 0: background, 1: subject
-    "Find which pixels of a photo belong to its subject"
+    "Find which pixels of a photo belong to its subject; raises `SynthnbError` before `fit`"
     if not self.fitted:
         raise SynthnbError("this Subjects has not seen a photo yet; fit it first: Subjects().fit(images)")
     places = _places(image)

@@ -49,7 +49,7 @@ def label_shown(
     images: ImageSet, # real and made pictures
     cached: bool = True # as `encode` has it
 ) -> pd.Series: # float, for each row of `items`; NaN for real ones and those not in use
-    "Measure belief in the label of each made picture, as a share of that in its source's; raises `BadSetting` for one label"
+    "Measure belief in the label of each made picture, as a share of that in its source's, at most 1"
     rows, features = images.kept, encode(images, cached)
     real, families, labels = (rows.origin == "real").to_numpy(), families_of(rows), rows.label.to_numpy()
     if len(set(labels[real])) < 2:

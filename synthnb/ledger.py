@@ -249,7 +249,7 @@ def claim(self: Ledger,
         with self._turn: self._turn.wait(.1)
 
 # %% ../nbs/15_ledger.ipynb #2bf80457
-def journal_fields(record: dict) -> dict: # of an answer; request_id, usage, cost and reason, None where they are missing
+def journal_fields(record: dict) -> dict: # of an answer; request_id, usage, cost and reason, or None for each
     "Choose what the journal takes over from an answer's record"
     return {k: record.get(k) for k in ("request_id", "usage", "cost", "reason")}
 

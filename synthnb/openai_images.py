@@ -223,7 +223,7 @@ def _journals(self: OpenAIImages) -> Path:
 @patch
 def fit(self: OpenAIImages, images: ImageSet = None # not used
 ) -> OpenAIImages: # the same object
-    "Ask the server for its model, which is free; nothing is learnt. Raises `NotFound` or `BadSetting` where it has none"
+    "Ask the server for its model, which is free; nothing is learnt. Raises `NotFound` where there is none"
     self._orders().look_up()
     return self
 

@@ -270,7 +270,7 @@ def _read_state(path):
 
 # %% ../nbs/13_pggan.ipynb #363819b8
 def _fours(y, rng):
-    "Numbers of all pictures in a random order, in fours of one label; some come twice, to fill the last four of a label"
+    "Numbers of all pictures in a random order, in fours of one label; some come twice, to fill a last four"
     fours = []
     for label in np.unique(y):
         own = rng.permutation(np.flatnonzero(y == label))

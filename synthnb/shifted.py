@@ -166,13 +166,16 @@ def ready_shifts(
 def named_shifts(
     given # a string with commas, or a list: names as for `ready_shifts`, and folders of pictures
 ) -> dict: # name: function or ImageSet
-    "Make the shifts that a study names; raises `NotFound` for a name that is neither a shift nor a folder"
+    "Make the shifts that a study names; raises `NotFound` for an unknown one, `BadSetting` for two of one name"
     names = [name.strip() for name in (given.split(",") if isinstance(given, str) else given)]
     shifts = {}
     for name in names:
         is_folder = Path(name).is_dir() and name not in (*_GROUPS, *SHIFTS)
-        if is_folder: shifts[re.sub(r"[^\w-]+", "_", Path(name).resolve().name)] = load(name)
-        else: shifts |= ready_shifts([name])
+        new = {re.sub(r"[^\w-]+", "_", Path(name).resolve().name): load(name)} if is_folder else ready_shifts([name])
+        for twice in new.keys() & shifts.keys():
+            if is_folder or isinstance(shifts[twice], ImageSet):
+                raise BadSetting(f"two shifts are called {twice!r}; rename the folder of one")
+        shifts |= new
     return shifts
 
 # %% ../nbs/18b_shifted.ipynb #80014acc

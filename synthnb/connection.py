@@ -156,6 +156,7 @@ def clean(self: Connection, text: str # what a server said
     "Shorten what a server said, and take keys out"
     return without_keys(text, (self._api_key, os.environ.get("OPENAI_API_KEY")))
 
+# %% ../nbs/14b_connection.ipynb #d3b21537
 @patch
 def _judge(self: Connection, status, headers, body) -> Outcome:
     keys = self._api_key, os.environ.get("OPENAI_API_KEY")
@@ -193,6 +194,7 @@ def _warn_of_end(model, end):
         warnings.warn(f"{model} will be shut down on {end[:10]}, in {left} days; "
                       "finish before, or choose another model")
 
+# %% ../nbs/14b_connection.ipynb #597bdccb
 @patch
 def look_up(self: Connection):
     "Ask the server for the model; raises `NotFound` or `BadSetting` where no request can succeed"

@@ -103,11 +103,11 @@ def check_curation(
     if far is not None and not far > 0: raise BadSetting(f"far={far}: give a number over 0; 1 is usual")
     if by not in _measures_of_worth: raise BadSetting(f"by={by!r}: give {joined(_measures_of_worth, between=' or ')}")
 
+# %% ../nbs/19b_curate.ipynb #21fe3a47
 def _add(reasons, bad, words):
     "Give a reason where a picture is bad and has none yet; `words` is a Series, or one str"
     return reasons.where((reasons != "") | ~bad, words)
 
-# %% ../nbs/19b_curate.ipynb #21fe3a47
 def _not_best(items, worth, keep):
     "Which pictures are not in the best share of their generator and label"
     rank = worth.groupby([makers_of(items), items.label]).rank(ascending=False, method="first", pct=True)

@@ -35,6 +35,7 @@ def _slices(n):
     "Slices of n rows"
     return (slice(i, i + _rows_at_a_time) for i in range(0, n, _rows_at_a_time))
 
+# %% ../nbs/18a_discrepancy.ipynb #5a584698
 def _divided(z, bandwidth, a):
     "MMD² of the rows where `a` is one against the rest; `a` is [divisions, rows]"
     n, m = a[0].sum(), len(z) - a[0].sum()

@@ -24,6 +24,7 @@ def is_loopback(url: str # address of a server
     try: return ipaddress.ip_address(host).is_loopback
     except ValueError: return False
 
+# %% ../nbs/14d_network.ipynb #a083a5c5
 @dataclass
 class Proxy:
     "A proxy that the environment names"

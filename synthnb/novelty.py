@@ -127,6 +127,7 @@ def is_empty(made: View, source: View) -> str: # of a picture and its source; `b
     if made.contrast < _blank and source.contrast > 3 * made.contrast: return "blank"
     return "noise" if made.grain < _no_grain and source.grain > .5 else ""
 
+# %% ../nbs/17a_novelty.ipynb #0a202533
 def _view(picture): return picture if isinstance(picture, View) else View(picture)
 
 def no_variation(

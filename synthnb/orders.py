@@ -79,6 +79,7 @@ def _keep_body(
     with open(path, "rb") as f: os.fsync(f.fileno())
     return path
 
+# %% ../nbs/14a_orders.ipynb #18f7eb63
 def _find_bodies(store: Path, key: str) -> list: # of paths
     "List what `_keep_body` wrote for a request"
     there = answer_file(store, key)
@@ -95,6 +96,7 @@ def _warn_of_cost(self: Orders, request, out):
         warnings.warn(f"{self.connection.host} gave {1 + out.more} pictures for one request, and may bill them all; "
                       f"the first is used, the others stay in {self.store}; look for a parameter that asks for one")
 
+# %% ../nbs/14a_orders.ipynb #bf676a74
 @patch
 def _record(self: Orders, request, k, out, id) -> dict: # what is kept of an answer beside its picture
     return dict(journal_fields(vars(out)), id=id, event=out.event, model=self.connection.model,

@@ -22,6 +22,7 @@ def _patches(x, step): # float32 [side, side, 3] → [n, 147]
     windows = np.lib.stride_tricks.sliding_window_view(x, (_patch, _patch), (0, 1))[::step, ::step]
     return windows.reshape(-1, 3 * _patch**2)
 
+# %% ../nbs/12c_patches.ipynb #64a1089b
 def _folded(rows, side, step): # [n, 147] → [side, side, 3]
     "Put patches back where they lay"
     across = (side - _patch) // step + 1

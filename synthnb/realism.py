@@ -224,6 +224,7 @@ def makers_of(
     "Name the generator of each picture"
     return items.maker.map(lambda maker: how_made(maker).get("generator", "?") if maker else "").to_numpy()
 
+# %% ../nbs/19a_realism.ipynb #b9d36fd2
 def families_of(
     items: pd.DataFrame # rows of a manifest
 ) -> np.ndarray: # of str

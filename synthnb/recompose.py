@@ -56,6 +56,7 @@ class _Place:
     @property
     def size(self): return ((self.right - self.left) * (self.bottom - self.top))**.5
 
+# %% ../nbs/12b_recompose.ipynb #9738cb4b
 def _place_of(mask): # a _Place; None where nothing, or all, is the subject
     inside = mask > .5
     if not .02 < inside.mean() < .9: return None

@@ -112,6 +112,7 @@ def _closing_words(session, data):
     return "\n".join([session.summary(), f"decisions: {session.decisions.path}",
         f"synthnb review {data} resumes; with --apply it writes them into the manifest, which keeps every picture"])
 
+# %% ../nbs/19d_review_page.ipynb #76992e48
 def apply_decisions(
     data: str, # a folder
     file: str = None, # of the decisions; None: review.ndjson in the folder

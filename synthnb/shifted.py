@@ -150,6 +150,7 @@ def _ready(name): # a change, or None
     if kind in ("styles", "background"): return Restyle() if kind == "styles" else Background()
     return Change(kind, int(severity) if severity else None) if kind in SHIFTS else None
 
+# %% ../nbs/18b_shifted.ipynb #d7d03ef1
 def ready_shifts(
     names = "all", # from `SHIFTS`, a list or a string with commas; also noise-3 (one severity), corruptions, all
 ) -> dict: # name: function
@@ -213,6 +214,7 @@ def _mask_of(row, root):
     other = [int(value) for value, name in names.items() if re.search("back|border|void|unlabel", name.lower())]
     return (~np.isin(read_mask(root/path), other or [0])).astype(float)
 
+# %% ../nbs/18b_shifted.ipynb #28eac94e
 def _square_under(shift, x, seed, path, **more):
     "One square under a shift; raises `SynthnbError` where the function fails"
     try: made = shift.change(Image.fromarray(x), seed, **more)

@@ -101,6 +101,7 @@ def style_square(image: Image.Image) -> Image.Image: # of mode RGB; 256×256 pix
     left, top = (image.width - side) // 2, (image.height - side) // 2
     return image.resize((256, 256), Image.BILINEAR, (left, top, left + side, top + side))
 
+# %% ../nbs/18_styles.ipynb #ac29817b
 _known_vectors = {} # by the SHA-256 of their squares
 
 def style_vector(

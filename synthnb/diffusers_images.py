@@ -6,7 +6,7 @@
 __all__ = ['Diffusers']
 
 # %% ../nbs/16_diffusers_images.ipynb #66b26d2d
-import hashlib, inspect, json, re
+import hashlib, inspect, json, re, sys
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
@@ -24,6 +24,10 @@ def _need_extra():
     "Raise `NotFound` if the extra is not installed"
     lacking = [name for name in ("torch", "diffusers", "transformers", "accelerate") if not find_spec(name)]
     if lacking: raise NotFound(f"Diffusers needs {', '.join(lacking)}; install with: pip install 'synthnb[diffusers]'")
+
+def _spare_triton():
+    "Keep triton out where TensorFlow is loaded already: loading it then ends the process"
+    if "tensorflow" in sys.modules: sys.modules.setdefault("triton", None)
 
 # %% ../nbs/16_diffusers_images.ipynb #b34787b5
 _ways = "label", "image", "both"
@@ -207,6 +211,7 @@ def _load_pipeline(model, commit, edits, variant, device, dtype):
 def _pipeline(self: Diffusers):
     "The pipeline, loaded when it is first needed"
     _need_extra()
+    _spare_triton()
     with _in_a_sentence(self, "load"):
         device = _chosen_device(self.device)
         dtype = self.dtype or ("float32" if device == "cpu" else "float16")

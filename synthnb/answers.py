@@ -54,7 +54,7 @@ _seconds = dict(ms=.001, s=1, m=60, h=3600, d=86400)
 def stated_wait(
     headers # of a response, like a dict
 ) -> float: # None: the server does not say
-    "Read how many seconds a server asks to wait"
+    "Read from the headers how many seconds a server asks to wait"
     wait = _retry_after(headers)
     if wait is not None: return wait if wait > 0 else None
     used_up = [of for of in ("requests", "tokens", "images") if headers.get(f"x-ratelimit-remaining-{of}") == "0"]
@@ -64,7 +64,7 @@ def stated_wait(
 
 # %% ../nbs/14c_answers.ipynb #96846bd4
 def without_keys(
-    text: str,
+    text: str, # what a server said
     keys=() # strings that must not show; None and "none" are no keys
 ) -> str: # at most 200 characters, in one line
     "Shorten what a server said, and take keys out"
@@ -136,12 +136,13 @@ def _status_meant(code: str, words: str) -> int: # of HTTP; 200: neither says
 class Complaint:
     "An error, in whatever form a server sent it"
     status: int # of HTTP, or what the code stands for where that is 200
-    headers: dict # like one
+    headers: dict # of the response, or like a dict
     code: str # code and type
     words: str # for people
 
     @classmethod
-    def of(cls, status: int, headers, body): # what the server sent: parsed JSON, or a string
+    def of(cls, status: int, headers, body): # as the server sent them; the body as parsed JSON, or a string
+        "Read the error that a server sent"
         error = _error_in(body) or body
         fields = error if isinstance(error, dict) else {}
         code = " ".join(str(fields[name]) for name in ("code", "type", "status") if fields.get(name))
@@ -155,7 +156,7 @@ _no_money = "insufficient_quota|billing_hard_limit_reached|billing_not_active"
 class Called:
     "Whom a request went to, and what for"
     host: str # name of the server, as in messages
-    model: str
+    model: str # as the server names it
     endpoint: str # `generations`, `edits` or `variations`
     keys: tuple = () # that must not show in messages
     answered: bool = False # such a request was answered before, so the request's form is right
@@ -190,9 +191,9 @@ def _of_another_kind(out, complaint, said, called):
                               "change the parameter that it names")
 
 def judge(
-    complaint: Complaint,
-    called: Called
-) -> Outcome:
+    complaint: Complaint, # what the server sent
+    called: Called # whom the request went to
+) -> Outcome: # `refused` or `failed`; with `stop` where the run has to end
     "Decide what follows from an error that a server answered with"
     said = without_keys(complaint.words, called.keys)
     cost = None if complaint.status in _maybe_billed else 0.
@@ -204,9 +205,9 @@ def judge(
 # %% ../nbs/14c_answers.ipynb #394aa2e8
 _most_bytes = 64 * 2**20
 
-class Faulty(Exception): 
+class Faulty(Exception):
     "An answer that is not what it should be"
-    def __init__(self, words, whole=False, page=False): # it came whole, and was probably paid for; it is a web page
+    def __init__(self, words, whole=False, page=False): # whole: it came whole, so it was probably paid for; page: HTML
         super().__init__(words)
         self.whole, self.page = whole, page
 
@@ -240,7 +241,8 @@ def bounded(
     return hook
 
 # %% ../nbs/14c_answers.ipynb #99f86b02
-def without_login(url: str) -> str: 
+def without_login(url: str # an address, with or without a login
+) -> str:
     "Take name and password out of an address"
     return re.sub(r"//[^/]*@", "//", url)
 
@@ -312,7 +314,7 @@ def picture_in(
     base_url: str, # of the server
     timeout: float # seconds
 ) -> bytes: # of a file
-    "Take the picture out of an answer; raises `Faulty` where it is none"
+    "Take the picture out of one entry of an answer; raises `Faulty` where it is none"
     text = str(item.get("b64_json") or item.get("url") or "") if isinstance(item, dict) else ""
     if not text: raise Faulty("the answer has no picture in it", whole=True)
     inside = text.startswith("data:") or (item.get("b64_json") and not text.startswith(("http://", "https://")))
@@ -322,7 +324,7 @@ def picture_in(
     return found
 
 # %% ../nbs/14c_answers.ipynb #9542c333
-class Complained(Exception): 
+class Complained(Exception):
     "An error that came with status 200"
     def __init__(self, body): self.body = body # parsed JSON, or a string
 

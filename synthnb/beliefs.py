@@ -46,7 +46,7 @@ def belief_left(
     labels: list = None, # of the pictures; needed with `classes`
     classes: dict = None # as for `own_classes`
 ) -> list: # for each way an array [recognised pictures, copies]: 0..1, the share of belief left
-    "Measure how much of a network's belief in what pictures show is left in changed copies"
+    "Measure the share of a network's belief that is left in changed copies; raises `BadSetting` if it recognises none"
     own, before = own_classes(pictures, labels, classes)
     recognised = before >= (.5 if classes is None else .1)
     if not recognised.any():

@@ -25,7 +25,7 @@ from .network import http_options, is_loopback, proxy_for, unreachable
 _most_side = 2048
 
 def sendable(
-    image: Image.Image,
+    image: Image.Image, # of any mode; it becomes RGB
     size: tuple = None # width and height; None: its own, up to 2048 pixels a side
 ) -> bytes: # a PNG
     "Make the file that is sent of a picture: filled and cut, never distorted"
@@ -64,18 +64,21 @@ class ImageRequest:
         "The pictures to send"
         return [] if self.source is None else [sendable(self.source, self.size), *self.references]
 
-    def key(self, k: int) -> str:
+    def key(self, k: int # from 0
+    ) -> str: # 64 hexadecimal digits
         "Name variation number `k` in the store"
         return hashlib.sha256(json.dumps([*self.identity, k], sort_keys=True).encode()).hexdigest()
 
-    def body_of(self, k: int) -> dict:
-        "The documented parameters of variation number `k`"
+    def body_of(self, k: int # from 0
+    ) -> dict: # names and values
+        "Get the documented parameters of variation number `k`, with the prompt that it draws"
         if not self.prompts: return dict(self.body)
         drawn = seeded("prompt", self.extra.get("seed", 0), self.identity[-1], k) % len(self.prompts)
         return dict(self.body, prompt=self.prompts[drawn])
 
-    def extra_of(self, k: int) -> dict:
-        "The extra parameters of variation number `k`"
+    def extra_of(self, k: int # from 0
+    ) -> dict: # names and values
+        "Get the extra parameters of variation number `k`, with a seed of its own where there is one"
         if "seed" not in self.extra: return dict(self.extra)
         return dict(self.extra, seed=seeded(self.extra["seed"], self.identity[-1], k))
 
@@ -86,7 +89,7 @@ def key_for(
     base_url: str, # of the server
     api_key: str = None # None: from the environment
 ) -> str: # "none" where there is none
-    "Choose the key to send to a server; raises `BadSetting` for one that cannot be"
+    "Choose the key to send to a server; raises `BadSetting` where OpenAI's is missing, or one has odd characters"
     url = urlsplit(base_url)
     trusted = url.scheme == "https" or is_loopback(base_url)
     found = (api_key or (os.environ.get("OPENAI_API_KEY") if trusted else None) or "").strip()
@@ -115,7 +118,9 @@ class Connection:
         self._opened, self._lock = None, threading.Lock()
 
     @property
-    def host(self) -> str: return urlsplit(self.base_url).netloc
+    def host(self) -> str: # as in api.openai.com, or localhost:8000
+        "Name the server, as messages do"
+        return urlsplit(self.base_url).netloc
 
 # %% ../nbs/14b_connection.ipynb #d27503b2
 @patch
@@ -133,11 +138,11 @@ def _client(self: Connection):
 # %% ../nbs/14b_connection.ipynb #5ba3d067
 @patch
 def send(self: Connection,
-    request: ImageRequest, 
+    request: ImageRequest, # for the variations of one source
     k: int, # number of the variation
     id: str # of the request, which the server is told
 ): # a context manager: the response, with its body still to be read
-    "Post one request"
+    "Post one request; raises the client's errors"
     images, body = self._client().images.with_streaming_response, request.body_of(k)
     files = [(f"{i}.png", file, "image/png") for i, file in enumerate(request.files)]
     if files: body["image"] = files if len(files) > 1 else files[0]
@@ -146,10 +151,12 @@ def send(self: Connection,
 
 # %% ../nbs/14b_connection.ipynb #de8a50ef
 @patch
-def clean(self: Connection, text: str) -> str:
-    "Shorten what a server said, without keys"
+def clean(self: Connection, text: str # what a server said
+) -> str: # at most 200 characters, in one line
+    "Shorten what a server said, and take keys out"
     return without_keys(text, (self._api_key, os.environ.get("OPENAI_API_KEY")))
 
+# %% ../nbs/14b_connection.ipynb #d3b21537
 @patch
 def _judge(self: Connection, status, headers, body) -> Outcome:
     keys = self._api_key, os.environ.get("OPENAI_API_KEY")
@@ -187,6 +194,7 @@ def _warn_of_end(model, end):
         warnings.warn(f"{model} will be shut down on {end[:10]}, in {left} days; "
                       "finish before, or choose another model")
 
+# %% ../nbs/14b_connection.ipynb #597bdccb
 @patch
 def look_up(self: Connection):
     "Ask the server for the model; raises `NotFound` or `BadSetting` where no request can succeed"
@@ -264,12 +272,12 @@ def _broken_off(self: Connection, error): # an openai.APIConnectionError; gives 
 # %% ../nbs/14b_connection.ipynb #7608f707
 @patch
 def once(self: Connection,
-    request: ImageRequest,
+    request: ImageRequest, # for the variations of one source
     k: int, # number of the variation
     id: str, # of the request
     prices: dict = None # as for `synthnb.ledger.cost`
 ) -> Outcome:
-    "Send one request, and say what came of it"
+    "Send one request, and say what came of it; faults of server and network are outcomes, not errors"
     import httpx2, openai
     out = Outcome("failed", passing=True)
     try: return self._exchange(request, k, id, prices, out)

@@ -26,7 +26,7 @@ from .realism import families_of, makers_of, shown_label
 def no_variations(
     images: ImageSet # real and made pictures
 ) -> pd.Series: # of str, a reason for each row of `items`; empty: none
-    "Name made pictures that were seen to be no variations when they were made"
+    "Name made pictures that were found to be no variations when they were made"
     seen = [how_made(maker).get("no_variation", "") for maker in images.items.maker]
     return pd.Series([NAMES.get(name, name) for name in seen], images.items.index)
 
@@ -49,7 +49,7 @@ def label_shown(
     images: ImageSet, # real and made pictures
     cached: bool = True # as `encode` has it
 ) -> pd.Series: # float, for each row of `items`; NaN for real ones and those not in use
-    "Belief in the label of each made picture, as a share of the belief in that of its source; at most 1"
+    "Measure belief in the label of each made picture, as a share of that in its source's, at most 1"
     rows, features = images.kept, encode(images, cached)
     real, families, labels = (rows.origin == "real").to_numpy(), families_of(rows), rows.label.to_numpy()
     if len(set(labels[real])) < 2:
@@ -64,7 +64,7 @@ def outlying(
     images: ImageSet, # real and made pictures
     cached: bool = True # as `encode` has it
 ) -> pd.Series: # float, for each row of `items`; NaN for real ones and those not in use
-    "Distance of each made picture to its nearest real one, in that of real pictures of different families"
+    "Measure how far each made picture is from real ones; 1 is the usual distance between real pictures of two families"
     rows, features = images.kept, encode(images, cached).astype(float)
     real, families = (rows.origin == "real").to_numpy(), families_of(rows)
     among = cdist(features[real], features[real])
@@ -94,19 +94,20 @@ def marked(
 _measures_of_worth = ("label", "outlying")
 
 def check_curation(
-    label: float = .5, copies: bool = True, far: float = None, marks: bool = False, keep: float = 1., by: str = "label"
-): # as for `curate`
+    label: float = .5, copies: bool = True, far: float = None, # as for `curate`: 0..1, not checked, over 0
+    marks: bool = False, keep: float = 1., by: str = "label" # not checked, over 0 to 1, "label" or "outlying"
+):
     "Raise `BadSetting` for parameters of `curate` that are out of their range"
     if not 0 <= label <= 1: raise BadSetting(f"label={label}: it is a share, from 0 to 1")
     if not 0 < keep <= 1: raise BadSetting(f"keep={keep}: it is a share, over 0 and up to 1")
     if far is not None and not far > 0: raise BadSetting(f"far={far}: give a number over 0; 1 is usual")
     if by not in _measures_of_worth: raise BadSetting(f"by={by!r}: give {joined(_measures_of_worth, between=' or ')}")
 
+# %% ../nbs/19b_curate.ipynb #21fe3a47
 def _add(reasons, bad, words):
     "Give a reason where a picture is bad and has none yet; `words` is a Series, or one str"
     return reasons.where((reasons != "") | ~bad, words)
 
-# %% ../nbs/19b_curate.ipynb #21fe3a47
 def _not_best(items, worth, keep):
     "Which pictures are not in the best share of their generator and label"
     rank = worth.groupby([makers_of(items), items.label]).rank(ascending=False, method="first", pct=True)
@@ -132,8 +133,8 @@ def curate(
     copies: bool = True, # leave out near-duplicates of training pictures and of other made ones
     far: float = None, # the greatest distance to real pictures, see `outlying`, such as 2; None: do not ask
     marks: bool = False, # leave out all pictures of a generator that puts a mark into them
-    keep: float = 1., # of what is left of each generator and label, the best share
-    by: str = "label", # what is best: label, which shows its label best; or outlying, which is nearest to real ones
+    keep: float = 1., # share to keep of what is left, the best of each generator and label; over 0 to 1
+    by: str = "label", # what is best: "label" shows its label best, "outlying" is nearest to real pictures
     cached: bool = True # as `encode` has it
 ) -> ImageSet: # the same rows; what is left out has kept=False, and its reason
     "Leave out made pictures that are empty, copies, or no longer show their label"

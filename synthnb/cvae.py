@@ -31,7 +31,7 @@ def cvae_encoder(
     classes: int, # number of labels
     latent: int, # numbers in z
     widths: tuple, # feature maps of each layer; each halves the side
-    seed: int = 0
+    seed: int = 0 # decides the initial weights
 ): # a Keras model
     "Build the network: picture and one-hot label → mean and log-variance of z"
     import keras
@@ -48,7 +48,7 @@ def cvae_decoder(
     classes: int, # number of labels
     latent: int, # numbers in z
     widths: tuple, # as for the encoder
-    seed: int = 0
+    seed: int = 0 # decides the initial weights
 ): # a Keras model
     "Build the network: z and one-hot label → picture, 0..1"
     import keras
@@ -90,7 +90,8 @@ class Learnt(Parametrised):
 
 # %% ../nbs/12_cvae.ipynb #e84216d6
 @patch
-def take(self: Learnt, weights: list) -> Learnt:
+def take(self: Learnt, weights: list # arrays, as `build` takes them
+) -> Learnt: # the same object, fitted
     "Hold `weights` as what was learnt"
     self.weights, self.fitted = weights, True
     self.__dict__.pop("_nets", None)
@@ -108,9 +109,9 @@ def __getstate__(self: Learnt): return {name: value for name, value in self.__di
 # %% ../nbs/12_cvae.ipynb #16624ae3
 @patch
 def training_arrays(self: Learnt,
-    images: ImageSet # those in use are taken
+    images: ImageSet # pictures in use are taken
 ) -> tuple: # (the pictures in an order of their own, x uint8 [n, side, side, channels], y int [n])
-    "What to learn from; sets `side`, `labels` and `channels`"
+    "Read what to learn from, and set `side`, `labels` and `channels`; raises `BadSetting` for an empty set"
     if not len(images):
         raise BadSetting(f"{type(self).__name__} has no pictures to be fitted on; give it a set with some in use")
     images = ImageSet(images.kept.sort_values(["sha256", "label"]), images.root)
@@ -123,8 +124,9 @@ def training_arrays(self: Learnt,
 
 # %% ../nbs/12_cvae.ipynb #59723456
 @patch
-def one_hot(self: Learnt, label: str) -> np.ndarray: # float32 [1, classes]
-    "The label as the networks take it; raise where nothing, or not this label, was learnt"
+def one_hot(self: Learnt, label: str # one of `labels`
+) -> np.ndarray: # float32 [1, classes]
+    "Encode a label; raises `SynthnbError` before `fit`, `BadSetting` for a label that was not learnt"
     kind = type(self).__name__
     if not self.fitted:
         raise SynthnbError(f"this {kind} has not learnt anything yet; fit it first: {kind}().fit(images)")
@@ -181,7 +183,7 @@ class CVAE(Learnt):
 
     @property
     def params(self) -> dict:
-        "All that decides the pictures; of `both` what there was before there were others, so that older runs resume"
+        "Tell all that decides the pictures; for `both` without the strategy, so that older runs resume"
         unused = dict(label=("spread",)).get(self.strategy, ())
         own = {name: None if name in unused else value for name, value in super().params.items()}
         return own if self.strategy == "both" else own | dict(strategy=self.strategy)
@@ -279,8 +281,9 @@ def _learn(self: CVAE, x, y, learn, back, steps):
 
 # %% ../nbs/12_cvae.ipynb #eba4ca0b
 @patch
-def fit(self: CVAE, images: ImageSet) -> CVAE:
-    "Learn from `images`: give it the training pictures only"
+def fit(self: CVAE, images: ImageSet # the training pictures only
+) -> CVAE: # the same object, fitted
+    "Learn from pictures; raises `BadSetting` where there are too few"
     images, x, y = self.training_arrays(images)
     learn, back = _kept_back(images, self.validation, self.seed)
     steps = self.steps or int(np.clip(25 * len(learn) / self.batch, 150, 300))
@@ -290,7 +293,7 @@ def fit(self: CVAE, images: ImageSet) -> CVAE:
 # %% ../nbs/12_cvae.ipynb #4194337b
 @patch
 def posterior(self: CVAE,
-    image: Image.Image, label: str
+    image: Image.Image, label: str # the source; it is scaled to the network's size
 ) -> tuple: # mean and standard deviation of z, float32 [1, latent]; the one-hot label
     "Encode a picture"
     y = np.zeros((1, len(self.labels)), np.float32) if self.strategy == "image" and self.fitted else self.one_hot(label)
@@ -300,7 +303,8 @@ def posterior(self: CVAE,
 
 # %% ../nbs/12_cvae.ipynb #ace40b08
 @patch
-def reconstruct(self: CVAE, image: Image.Image, label: str) -> Image.Image:
+def reconstruct(self: CVAE, image: Image.Image, label: str # the source
+) -> Image.Image: # of the source's size
     "Send a picture through the bottleneck and back"
     mu, _, y = self.posterior(image, label)
     return self.decode(mu, y, image.size)[0]
@@ -316,8 +320,8 @@ def _around(self: CVAE, image, label): # → mean and standard deviation of what
 @patch
 def vary(self: CVAE,
     image: Image.Image, label: str, # the source
-    n: int = 1, # how many
-    seed: int = 0 # decides which, together with their numbers
+    n: int = 1, # pictures to make
+    seed: int = 0 # decides the draws, together with the number of the picture
 ) -> list: # n PIL images of the source's size
     "Make `n` pictures from around the source's place in z, or for `label` from anywhere in it"
     mu, sigma, y = self._around(image, label)

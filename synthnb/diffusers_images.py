@@ -6,7 +6,7 @@
 __all__ = ['Diffusers']
 
 # %% ../nbs/16_diffusers_images.ipynb #66b26d2d
-import hashlib, inspect, json, re
+import hashlib, inspect, json, re, sys
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
@@ -24,6 +24,10 @@ def _need_extra():
     "Raise `NotFound` if the extra is not installed"
     lacking = [name for name in ("torch", "diffusers", "transformers", "accelerate") if not find_spec(name)]
     if lacking: raise NotFound(f"Diffusers needs {', '.join(lacking)}; install with: pip install 'synthnb[diffusers]'")
+
+def _spare_triton():
+    "Keep triton out where TensorFlow is loaded already: loading it then ends the process"
+    if "tensorflow" in sys.modules: sys.modules.setdefault("triton", None)
 
 # %% ../nbs/16_diffusers_images.ipynb #b34787b5
 _ways = "label", "image", "both"
@@ -72,10 +76,10 @@ def _place_of_model(model):
 # %% ../nbs/16_diffusers_images.ipynb #4152cceb
 @patch
 def prompt_for(self: Diffusers,
-    label: str,
+    label: str, # an underscore in it counts as a space
     noise: int = 0 # seed of the picture's noise, by which it draws one of several templates
 ) -> str:
-    "The prompt for a label; empty where the picture alone decides"
+    "Fill the prompt for a label; empty where the picture alone decides"
     return "" if self.strategy == "image" else drawn_prompt(self.prompt, label.replace("_", " "), noise)
 
 @patch
@@ -127,7 +131,7 @@ def _folder_digest(folder):
 
 # %% ../nbs/16_diffusers_images.ipynb #835b893e
 _absent = ("is neither a folder here nor a name on the hub that is open to you; "
-           "mend its spelling, or accept its licence on its page there, then run: hf auth login")
+           "check its spelling, or accept its licence on its page there, then run: hf auth login")
 _not_cached = ("is not in ~/.cache/huggingface (or HF_HOME), and the hub cannot be reached; where it can, run: "
                "hf download NAME --local-dir FOLDER, bring FOLDER here and give it as the model")
 _hub_errors = dict( # what each of the hub's errors means; the first of an error's classes that is here counts
@@ -150,7 +154,7 @@ def _hub_commit(model, revision):
 # %% ../nbs/16_diffusers_images.ipynb #86f2af1d
 @patch(as_prop=True)
 def version(self: Diffusers) -> str:
-    "The hub's commit, or the digest of the folder; found once"
+    "Find the hub's commit, or the digest of the folder, once; raises `NotFound` where there is no such model"
     if not self._version:
         self._version = _folder_digest(Path(self.model)) if self.local else _hub_commit(self.model, self.revision)
     return self._version
@@ -207,6 +211,7 @@ def _load_pipeline(model, commit, edits, variant, device, dtype):
 def _pipeline(self: Diffusers):
     "The pipeline, loaded when it is first needed"
     _need_extra()
+    _spare_triton()
     with _in_a_sentence(self, "load"):
         device = _chosen_device(self.device)
         dtype = self.dtype or ("float32" if device == "cpu" else "float16")
@@ -233,8 +238,9 @@ def _call_options(self: Diffusers, pipe) -> dict:
     return {_theirs[mine]: value for mine, value in given.items()}
 
 @patch
-def fit(self: Diffusers, images: ImageSet = None) -> Diffusers:
-    "Load the model and check the parameters against it; nothing is learnt"
+def fit(self: Diffusers, images: ImageSet = None # not used
+) -> Diffusers: # the same object
+    "Load the model and check the parameters against it; nothing is learnt. Raises `NotFound` or `BadSetting`"
     self._call_options(self._pipeline())
     return self
 
@@ -295,13 +301,13 @@ def _batch(self: Diffusers, pipe, image, label, ks, seed):
 # %% ../nbs/16_diffusers_images.ipynb #c770318b
 @patch
 def vary(self: Diffusers,
-    image: Image.Image,
-    label: str = "",
+    image: Image.Image, # the source
+    label: str = "", # what it shows; takes the place of {label} in the prompt
     n: int = 1, # variations
     seed: int = 0, # decides the noise
     only: list = None # numbers of those that are wanted; None: all `n`
 ) -> list: # PIL pictures of the picture's own size; a `SynthnbError` in place of one that cannot be kept
-    "Make variations of a picture"
+    "Make variations of a picture; raises `BadSetting` where the model cannot be run so"
     pipe, ks = self._pipeline(), list(range(n) if only is None else only)
     parts = [ks[i:i + self.batch] for i in range(0, len(ks), self.batch)]
     return [picture for part in parts for picture in self._batch(pipe, image, label, part, seed)]

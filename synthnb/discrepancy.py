@@ -35,6 +35,7 @@ def _slices(n):
     "Slices of n rows"
     return (slice(i, i + _rows_at_a_time) for i in range(0, n, _rows_at_a_time))
 
+# %% ../nbs/18a_discrepancy.ipynb #5a584698
 def _divided(z, bandwidth, a):
     "MMD² of the rows where `a` is one against the rest; `a` is [divisions, rows]"
     n, m = a[0].sum(), len(z) - a[0].sum()
@@ -110,7 +111,7 @@ def mmd(
     seed: int = 0, # decides them
     rows: int = 1000 # at most this many of each, drawn at random
 ) -> MMD:
-    "Squared maximum mean discrepancy with a Gaussian kernel, and a permutation test"
+    "Estimate the squared MMD with a Gaussian kernel, and test it by permutations; raises `BadSetting` for unfit rows"
     x, y = (np.asarray(z, float).reshape(len(z), -1) for z in (x, y))
     _check_rows(x, y, groups, rows, permutations)
     rng = np.random.default_rng(seed)

@@ -59,7 +59,7 @@ def copies(
     items: pd.DataFrame, # the pictures to start from: label, sha256
     n # for each picture; a dict: for each label; "balance": until each label has as many as the most frequent one
 ) -> np.ndarray: # int, for each picture; 0 where its label is not in the dict
-    "How many pictures to make of each"
+    "Tell how many pictures to make of each; raises `BadSetting` for a label that is not there"
     sizes = items.label.value_counts()
     if n == "balance": n = (sizes.max() - sizes).to_dict()
     if not isinstance(n, dict): return np.full(len(items), n)
@@ -183,7 +183,7 @@ def augment(
     progress: bool = True, # show a bar
     only: dict = None # vary only pictures with these values, as in `ImageSet.only`: dict(part="train"). None: all
 ) -> ImageSet: # the given pictures and the made ones, in `out`
-    "Add `n` pictures by `generator` for each given one"
+    "Add `n` pictures by `generator` for each given one; raises `BadSetting` or `LeakError` before anything is made"
     images = images.where(images.items.kept | (images.items.label != "")) # what was set aside has no label
     chosen, real, fitted_on = _begin(images, generator, n, only)
     out, params = _new_folder(out), getattr(generator, "params", {})
@@ -204,7 +204,7 @@ def prepare(
     images: ImageSet, # as for `augment`
     generator, # see the protocol above
     only: dict = None # as for `augment`
-): # the generator
+): # the same generator, fitted
     "Fit a generator as `augment` will"
     _, real, fitted_on = _begin(images, generator, 1, only)
     _fit_once(generator, real, fitted_on)
@@ -212,12 +212,12 @@ def prepare(
 
 # %% ../nbs/10_generate.ipynb #ebec1bff
 def dry_run(
-    images: ImageSet, # this and the rest as for `augment`
-    generator,
-    n: int = 1,
-    out: Path = None,
-    seed: int = 0,
-    only: dict = None
+    images: ImageSet, # as for `augment`
+    generator, # as for `augment`; it need not be fitted
+    n: int = 1, # as for `augment`: a number, a dict or "balance"
+    out: Path = None, # folder in which pictures may be already; None: all are to be made
+    seed: int = 0, # as for `augment`
+    only: dict = None # as for `augment`
 ) -> pd.DataFrame: # by label: sources, wanted, there, to_make; and what the generator estimates, with `.attrs["why"]`
     "Say what `augment` would do: nothing is fitted, made, paid for or written"
     chosen, _, fitted_on = _begin(images, generator, n, only)
@@ -238,7 +238,7 @@ def dry_run(
 
 # %% ../nbs/10_generate.ipynb #09a09575
 def nearest(
-    picture: Image.Image,
+    picture: Image.Image, # of any size; it is brought to that of `x`
     x: np.ndarray # pictures, uint8 [n, size, size, 3]
 ) -> tuple: # number of the nearest, and its distance: root mean square, of a range of 1
     "Find which of the pictures `x` a picture comes nearest to, pixel by pixel"
@@ -265,7 +265,7 @@ def gallery(
     labels: list = None, # which; None: the first four
     size: int = 64 # side at which pictures are compared, pixels
 ): # a matplotlib Figure
-    "Show sources, variations, and below each of these the nearest real picture with its distance"
+    "Show sources, variations, and below each variation the nearest real picture; raises `NotFound` where there is none"
     if isinstance(labels, str): labels = [labels]
     real, made = images.only(origin="real", kept=True), images.kept[images.kept.origin != "real"]
     unknown = set(labels or []) - set(real.labels)

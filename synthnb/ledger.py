@@ -51,7 +51,7 @@ def cost(
 _reserved_tokens = 8000 # for a picture of up to a megapixel
 
 def most(
-    prompt: str,
+    prompt: str, # as it is sent
     sent: int, # pictures that are sent
     size: str, # of the picture that is wanted, as in 1024x1024
     prices: dict # as for `cost`; its `most` overrides what follows from the tokens
@@ -71,7 +71,8 @@ class Answer(NamedTuple):
     picture: bytes # of a file; b"": refused
     record: dict # JSON-able: `id`, `event`, `request_id`, `usage`, `cost`, `reason` and others
 
-def answer_file(store: Path, key: str) -> Path:
+def answer_file(store: Path, key: str # the folder of answers, and the key of the request
+) -> Path:
     "Name the file of an answer"
     return Path(store)/key[:2]/f"{key}.answer"
 
@@ -87,7 +88,7 @@ def keep_answer(
     with open(path, "rb") as f: os.fsync(f.fileno())
 
 def find_answer(store: Path, key: str) -> Answer: # None: it is not there
-    "Read back what `keep_answer` wrote"
+    "Read back what `keep_answer` wrote; a damaged file counts as missing"
     try: picture, _, record = answer_file(store, key).read_bytes().rpartition(b"\n")
     except FileNotFoundError: return None
     try: return Answer(picture, json.loads(record))
@@ -198,7 +199,7 @@ def look(self: Ledger) -> list: # of dicts, one a request
 @patch
 @contextmanager
 def between(self: Ledger):
-    "Let one process at a time pass, and one thread, knowing all that was written"
+    "Let one thread of one process pass at a time, after reading all that was written"
     with self._turn:
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -248,7 +249,7 @@ def claim(self: Ledger,
         with self._turn: self._turn.wait(.1)
 
 # %% ../nbs/15_ledger.ipynb #2bf80457
-def journal_fields(record: dict) -> dict: # request_id, usage, cost, reason
+def journal_fields(record: dict) -> dict: # of an answer; request_id, usage, cost and reason, or None for each
     "Choose what the journal takes over from an answer's record"
     return {k: record.get(k) for k in ("request_id", "usage", "cost", "reason")}
 

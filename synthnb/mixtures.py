@@ -70,7 +70,7 @@ def style_list(
     styles, # names, pictures, files, vectors, mixtures: a list of them, or one; None: the whole bank
     hub: bool = False # for a network from the hub, which has no bank
 ) -> list:
-    "List styles, however they are given"
+    "List styles, however they are given; raises `BadSetting` for what is no list of styles"
     one_vector = isinstance(styles, np.ndarray) and styles.ndim == 1
     if one_vector or isinstance(styles, (str, Path, Image.Image, dict)): return [styles]
     if styles is None: return [] if hub else list(style_bank().index)
@@ -82,7 +82,7 @@ def distinct_styles(
     named: list, # of (name, style), see `named_style`
     hub: bool = False # for a network from the hub
 ) -> dict: # style by name
-    "Make sure that styles differ, in names and in looks"
+    "Collect styles by name; raises `BadSetting` where there are none, or two are the same or have the same name"
     if not named and hub: raise BadSetting("a network from the hub needs pictures as styles; give styles=[…]")
     if not named:
         raise BadSetting("styles=[] leaves nothing to draw from; name one, or leave it out for the whole bank")

@@ -16,13 +16,15 @@ from urllib.request import getproxies, proxy_bypass_environment
 from .files import BadSetting
 
 # %% ../nbs/14d_network.ipynb #b0fa0b7b
-def is_loopback(url: str) -> bool:
+def is_loopback(url: str # address of a server
+) -> bool:
     "Tell whether an address is on this machine"
     host = urlsplit(url).hostname or ""
     if host == "localhost" or host.endswith(".localhost"): return True
     try: return ipaddress.ip_address(host).is_loopback
     except ValueError: return False
 
+# %% ../nbs/14d_network.ipynb #a083a5c5
 @dataclass
 class Proxy:
     "A proxy that the environment names"
@@ -93,9 +95,9 @@ def http_options(url: str) -> dict: # for a client of httpx2
 
 # %% ../nbs/14d_network.ipynb #2deb6c6a
 def unreachable(
-    url: str,
+    url: str, # address of the server
     error: Exception # of httpx2; None: not known
-) -> str:
+) -> str: # a sentence
     "Say that a server cannot be reached, by which way, and what to look at"
     host, proxy, said = urlsplit(url).netloc.rpartition("@")[2], proxy_for(url), str(error or "")
     if "CERTIFICATE_VERIFY_FAILED" in said:

@@ -37,8 +37,10 @@ def _grain(image):
 
 # %% ../nbs/17a_novelty.ipynb #a596ffb8
 class View:
-    "What is compared of a picture"
-    def __init__(self, image: Image.Image):
+    "What is compared of a picture: a thumbnail, its contrast and its grain"
+    def __init__(self,
+        image: Image.Image # of any size and mode
+    ):
         self.image = image.convert("RGB")
         small = self.image.resize((_thumb, _thumb), Image.BOX if min(image.size) > _thumb else Image.BICUBIC)
         self.pixels, self.grain, self._parts = np.asarray(small, np.float32), _grain(self.image), {}
@@ -120,17 +122,18 @@ def _both_ways(made, source):
 # %% ../nbs/17a_novelty.ipynb #0872dc50
 _blank, _no_grain = 1.5, .2 # a contrast that shows nothing, grey levels; `grain` of noise
 
-def is_empty(made: View, source: View) -> str: # `blank`, `noise` or an empty string
+def is_empty(made: View, source: View) -> str: # of a picture and its source; `blank`, `noise` or an empty string
     "Tell whether a picture shows nothing, and its source something"
     if made.contrast < _blank and source.contrast > 3 * made.contrast: return "blank"
     return "noise" if made.grain < _no_grain and source.grain > .5 else ""
 
+# %% ../nbs/17a_novelty.ipynb #0a202533
 def _view(picture): return picture if isinstance(picture, View) else View(picture)
 
 def no_variation(
     made: Image.Image, # or a `View` of it
     source: Image.Image # or a `View` of it
-) -> str: # `blank`, `noise`, `source`, `blur`, or an empty string: it is one
+) -> str: # `blank`, `noise`, `source` or `blur`; an empty string where the picture is a variation
     "Name what keeps a picture from being a variation of its source"
     made, source = _view(made), _view(source)
     return is_empty(made, source) or next(filter(None, (_is_copy(*pair) for pair in _both_ways(made, source))), "")
@@ -170,9 +173,9 @@ class Watch:
         return "crossed" if labels - {one.label} else "repeated" if labels else ""
 
     def see(self,
-        made: Image.Image,
-        source: View,
-        label: str,
+        made: Image.Image, # a new picture
+        source: View, # of the picture that it varies
+        label: str, # of both
         known: str = None, # what the generator itself found; None: it did not look
         copies: bool = True # look for the source, and for repetitions, too
     ) -> str: # a key of `NAMES`, or an empty string

@@ -51,13 +51,13 @@ class OpenAIImages:
         prompt: str | list = None, # template, or several of which each picture draws one; `{label}`: the label
         base_url: str = None, # of another server, up to the `/v1`; None: `OPENAI_BASE_URL`, or OpenAI
         api_key: str = None, # None: `OPENAI_API_KEY`
-        max_cost: float = None, # dollars for all requests with the same parameters, those of earlier runs included
+        max_cost: float = None, # limit in dollars, for all requests with these parameters, also of earlier runs
         concurrency: int = 8, # requests in flight
         size: str = None, # as in 1024x1024. None: OpenAI's smallest in the source's proportions; elsewhere left out
         quality: str = None, # None: `low` at OpenAI, left to another server
         references: list = (), # further pictures for `both`, or one: files, which can be checked for leaks, or pictures
-        extra: dict = None, # further parameters of the request; a `seed` becomes another one for each picture
-        prices: dict = None, # dollars, as for `cost`; `most`: for a request. None: OpenAI's, at OpenAI
+        extra: dict = None, # further parameters of the request; from a `seed` each picture gets a seed of its own
+        prices: dict = None, # dollars, as for `cost`; `most` bounds one request. None: OpenAI's prices, at OpenAI only
         store: Path = None, # folder for answers and journals. None: in synthnb's cache, which may get emptied
         timeout: float = 180, # seconds for an answer
         retries: int = 5, # after a passing fault
@@ -84,8 +84,8 @@ def _take_references(self: OpenAIImages, references):
 
 # %% ../nbs/14_openai_images.ipynb #442f9cbf
 @patch(as_prop=True)
-def official(self: OpenAIImages) -> bool: 
-    "Whether OpenAI itself is called"
+def official(self: OpenAIImages) -> bool:
+    "Tell whether OpenAI itself is called"
     return self.base_url == OFFICIAL
 
 @patch
@@ -93,8 +93,10 @@ def _known_prices(self: OpenAIImages):
     return PRICES.get(re.sub(r"-\d{4}-\d\d-\d\d$", "", self.model)) if self.official else None
 
 @patch
-def given(self: OpenAIImages, strategy: str) -> dict:
-    "Parameters of a twin that follows `strategy`: references go with `both` only, a prompt is left out if it was"
+def given(self: OpenAIImages,
+    strategy: str # `label`, `image` or `both`
+) -> dict: # arguments of `OpenAIImages`, for a generator that follows this strategy
+    "Repeat the arguments for another strategy: references go with `both` only, a default prompt with its own strategy"
     pictures = [Image.open(io.BytesIO(r)) for r in self.references] if strategy == "both" else ()
     own = {k: getattr(self, k) for k in inspect.signature(type(self)).parameters if k not in ("api_key", "prompt")}
     return own | dict(references=pictures, api_key=self._key, prompt=self.asked)
@@ -181,7 +183,7 @@ def _body(self: OpenAIImages, prompt, size):
 def _request(self: OpenAIImages, image: Image.Image, label: str) -> ImageRequest:
     self._check()
     prompts = [template.format(label=label) for template in templates_of(self.prompt)]
-    prompt, with_picture = max(prompts, key=len), self.strategy != "label" # the dearest
+    prompt, with_picture = max(prompts, key=len), self.strategy != "label" # the most expensive one
     size = smallest_size(*image.size) if self.official and not self.size else self.size
     content = hashlib.sha256(f"{image.mode} {image.size} ".encode() + image.tobytes()).hexdigest()
     exact = tuple(map(int, size.split("x"))) if size and "x" in size else None
@@ -219,13 +221,14 @@ def _journals(self: OpenAIImages) -> Path:
 
 # %% ../nbs/14_openai_images.ipynb #b78e9b88
 @patch
-def fit(self: OpenAIImages, images: ImageSet = None) -> OpenAIImages:
-    "Ask the server for its model, which is free; nothing is learnt"
+def fit(self: OpenAIImages, images: ImageSet = None # not used
+) -> OpenAIImages: # the same object
+    "Ask the server for its model, which is free; nothing is learnt. Raises `NotFound` where there is none"
     self._orders().look_up()
     return self
 
 @patch
-def stop(self: OpenAIImages, on: bool = True): # False: sending is allowed again
+def stop(self: OpenAIImages, on: bool = True): # False: requests may be sent again
     "Send nothing more from this process; what is in flight is finished and kept"
     if not on: self._watch = Watch() # a new run is judged by its own pictures
     self._orders().stop(on)
@@ -266,13 +269,13 @@ def _one(self: OpenAIImages, request: ImageRequest, k: int, label: str, source: 
 
 @patch
 def vary(self: OpenAIImages,
-    image: Image.Image,
-    label: str,
+    image: Image.Image, # the source
+    label: str, # what it shows; takes the place of {label} in the prompt
     n: int = 1, # variations
     seed: int = 0, # without effect
     only: list = None # numbers k that are wanted; None: all n
 ) -> list: # pictures of the source's size, their making in `info`; a `SynthnbError` in place of one that failed
-    "Make variations of a picture: from the store, or else from the server"
+    "Take variations of a picture from the store, or else from the server; raises `BadSetting` where a run must stop"
     request, source = self._request(image, label), View(image)
     return [self._one(request, k, label, source) for k in (range(n) if only is None else only)]
 
@@ -291,7 +294,7 @@ def spent(self: OpenAIImages) -> pd.DataFrame: # by outcome: requests, dollars, 
 
 @patch
 def status(self: OpenAIImages) -> dict:
-    "Say in a word what was spent, for the progress bar"
+    "Say what was spent, for the progress bar; empty where no prices are known"
     if not self.prices: return {}
     ledger = self._orders().reader()
     ledger.look()
@@ -312,8 +315,8 @@ def _estimate_one(self: OpenAIImages, image, label, n, each):
 
 @patch
 def estimate(self: OpenAIImages,
-    images: ImageSet,
-    n: int = 1 # for each picture; or a list, one number for each
+    images: ImageSet, # the sources; those in use count
+    n: int = 1 # variations of each; or a list with a number for each source
 ) -> pd.DataFrame: # by label: pictures, stored, to_ask; dollars: likely, at_most. `.attrs["why"]`: sentences
     "Estimate what `n` variations of each picture will cost"
     known = totals(self._orders().reader().table())

@@ -29,8 +29,8 @@ class Terms:
 # %% ../nbs/14a_orders.ipynb #7d0c2722
 class Orders:
     "Orders pictures from one server; for one process"
-    def __init__(self, 
-        connection: Connection, 
+    def __init__(self,
+        connection: Connection, # to the server
         store: Path, # folder for answers
         journals: Path # folder of the ledger
     ):
@@ -46,8 +46,8 @@ def _warn_of_lost(rows, priced):
                   "journal() lists what was requested")
 
 @patch
-def books(self: Orders, 
-    priced: bool # costs are known here, and are told
+def books(self: Orders,
+    priced: bool # prices are known, so the warning names a sum
 ) -> Ledger:
     "Open this process's ledger; warns of requests whose outcome is unknown"
     with self.lock:
@@ -62,7 +62,7 @@ def books(self: Orders,
 # %% ../nbs/14a_orders.ipynb #24d601b8
 @patch
 def reader(self: Orders) -> Ledger:
-    "Give the ledger to look into: before the first request, one that writes nothing"
+    "Get a ledger to look into; before the first request, one that writes nothing"
     with self.lock:
         self._reader = self._ledger or self._reader or Ledger(self.journals)
         return self._reader
@@ -79,6 +79,7 @@ def _keep_body(
     with open(path, "rb") as f: os.fsync(f.fileno())
     return path
 
+# %% ../nbs/14a_orders.ipynb #18f7eb63
 def _find_bodies(store: Path, key: str) -> list: # of paths
     "List what `_keep_body` wrote for a request"
     there = answer_file(store, key)
@@ -95,6 +96,7 @@ def _warn_of_cost(self: Orders, request, out):
         warnings.warn(f"{self.connection.host} gave {1 + out.more} pictures for one request, and may bill them all; "
                       f"the first is used, the others stay in {self.store}; look for a parameter that asks for one")
 
+# %% ../nbs/14a_orders.ipynb #bf676a74
 @patch
 def _record(self: Orders, request, k, out, id) -> dict: # what is kept of an answer beside its picture
     return dict(journal_fields(vars(out)), id=id, event=out.event, model=self.connection.model,
@@ -120,7 +122,7 @@ def _on_record(self: Orders, request: ImageRequest, k: int, id: str, prices: dic
 
 # %% ../nbs/14a_orders.ipynb #16806108
 @patch
-def stop(self: Orders, on: bool = True): # False: sending is allowed again
+def stop(self: Orders, on: bool = True): # False: requests may be sent again
     "Send nothing more; what is in flight is finished and kept"
     if on: self.halt.set()
     else: self.halt.clear()
@@ -198,19 +200,19 @@ def _read_again(self: Orders, request: ImageRequest, k: int, prices: dict) -> An
 # %% ../nbs/14a_orders.ipynb #4554f9e4
 @patch
 def look_up(self: Orders):
-    "Ask the server for its model, which is free"
+    "Ask the server for its model, which is free; raises `NotFound` or `BadSetting` where no request can succeed"
     self.connection.look_up()
     self._looked_up = True
 
 # %% ../nbs/14a_orders.ipynb #b7a15ab1
 @patch
-def get(self: Orders, 
-    request: ImageRequest, 
+def get(self: Orders,
+    request: ImageRequest, # for the variations of one source
     k: int, # number of the variation
-    terms: Terms,
+    terms: Terms, # limit, prices and retries
     **about # further fields for the journal
 ) -> Answer:
-    "Get an answer from the store, or else from the server"
+    "Get an answer from the store, or else from the server; raises `SynthnbError` where there is none"
     self.refuse_if_stopped()
     found = find_answer(self.store, request.key(k))
     if found:

@@ -22,6 +22,7 @@ def _patches(x, step): # float32 [side, side, 3] → [n, 147]
     windows = np.lib.stride_tricks.sliding_window_view(x, (_patch, _patch), (0, 1))[::step, ::step]
     return windows.reshape(-1, 3 * _patch**2)
 
+# %% ../nbs/12c_patches.ipynb #64a1089b
 def _folded(rows, side, step): # [n, 147] → [side, side, 3]
     "Put patches back where they lay"
     across = (side - _patch) // step + 1
@@ -99,7 +100,7 @@ class Patches(Parametrised):
     def __init__(self,
         diversity: float = .6, # length of the warp: 0 none, 1 a seventh of the side, on average
         mirror: bool = True, # show every second picture the other way round; not for letters and digits
-        size: int = 128, # side of the square that is redrawn, pixels; of larger photos it makes smaller ones
+        size: int = 128, # side of the square that is redrawn, 24 to 256 pixels; larger photos become smaller
         seed: int = 0 # decides warps and choices
     ):
         if not 0 <= diversity <= 1: raise BadSetting(f"diversity={diversity}: it lies between 0 and 1")
@@ -107,14 +108,16 @@ class Patches(Parametrised):
             raise BadSetting(f"size={size}: give a whole number of pixels from 24 to 256")
         self.diversity, self.mirror, self.size, self.seed = diversity, mirror, size, seed
 
-    def fit(self, images): return self # each picture has all that is needed
+    def fit(self, images): # not used
+        "Do nothing: each picture has all that is needed"
+        return self
 
 # %% ../nbs/12c_patches.ipynb #23086598
 @patch
 def vary(self: Patches,
     image: Image.Image, label: str, # the source; its label is kept, not used
-    n: int = 1, # how many
-    seed: int = 0 # decides which, together with their numbers
+    n: int = 1, # pictures to make
+    seed: int = 0 # decides warps and choices, together with the number of the picture
 ) -> list: # n PIL images in the source's proportions
     "Redraw a photo from warps of itself"
     image = to_rgb(image)

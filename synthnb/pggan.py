@@ -193,7 +193,9 @@ class PGGAN(Learnt):
         self.masks, self.mask_values = masks, []
 
     @property
-    def params(self) -> dict: return super().params | (dict(masks=True) if self.masks else {})
+    def params(self) -> dict: # JSON-able
+        "Tell all that decides the pictures; `masks` only where it is used, so that older runs resume"
+        return super().params | (dict(masks=True) if self.masks else {})
 
 # %% ../nbs/13_pggan.ipynb #26e34d4c
 @patch
@@ -217,8 +219,8 @@ def build(self: PGGAN) -> tuple: # None; four z with their one-hot labels → pi
 @patch
 def vary(self: PGGAN,
     image: Image.Image, label: str, # of the picture only its size counts
-    n: int = 1, # how many
-    seed: int = 0 # decides which, together with their numbers
+    n: int = 1, # pictures to make
+    seed: int = 0 # decides the draws, together with the number of the picture
 ) -> list: # n PIL images of the source's size
     "Make `n` new pictures with this label; with `masks`, each has its mask in `info['mask']`"
     y, numbers = self.one_hot(label), self.latent + _noise_numbers(self._shape()["widths"])
@@ -268,7 +270,7 @@ def _read_state(path):
 
 # %% ../nbs/13_pggan.ipynb #363819b8
 def _fours(y, rng):
-    "Numbers of all pictures in a random order, but in fours of one label; to fill them, some are there twice"
+    "Numbers of all pictures in a random order, in fours of one label; some come twice, to fill a last four"
     fours = []
     for label in np.unique(y):
         own = rng.permutation(np.flatnonzero(y == label))
@@ -327,8 +329,9 @@ def _train(self: PGGAN, x, y):
 
 # %% ../nbs/13_pggan.ipynb #d5bdc04c
 @patch
-def fit(self: PGGAN, images: ImageSet) -> PGGAN:
-    "Learn from `images`: give it the training pictures only"
+def fit(self: PGGAN, images: ImageSet # the training pictures only
+) -> PGGAN: # the same object, fitted
+    "Learn from pictures; raises `SynthnbError` where the training diverges"
     images, x, y = self.training_arrays(images)
     self.fitted_on = images.digest
     if self.masks: x = np.concatenate([x, self._mask_maps(images)], -1)

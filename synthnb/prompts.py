@@ -14,7 +14,7 @@ from .files import BadSetting, seeded
 def templates_of(
     prompt: str | list # a template, or several
 ) -> list: # of str
-    "List prompt templates; raises `BadSetting` where there is none"
+    "List prompt templates; raises `BadSetting` where there is none, or one is no string"
     templates = [prompt] if isinstance(prompt, str) else list(prompt or ())
     if not templates or not all(isinstance(template, str) for template in templates):
         raise BadSetting(f"prompt={prompt!r}: give a template, or a list of several")
@@ -37,9 +37,9 @@ def check_prompt(
 # %% ../nbs/10a_prompts.ipynb #136a64b5
 def drawn_prompt(
     prompt: str | list, # a template, or several
-    label: str,
-    *parts # what decides: numbers and strings
-) -> str:
+    label: str, # takes the place of {label}
+    *parts # numbers and strings that identify the picture; the same ones draw the same template
+) -> str: # the prompt
     "Draw a template, and fill it with a label"
     templates = templates_of(prompt)
     number = seeded("prompt", *parts) % len(templates) if len(templates) > 1 else 0

@@ -36,8 +36,9 @@ _xmp = (
     '<?xpacket end="r"?>')
 
 # %% ../nbs/17_provenance.ipynb #2e477f59
-def maker_json(maker: dict) -> str:
-    "How a picture was made, as the manifest's `maker` column holds it: JSON with sorted keys"
+def maker_json(maker: dict # how a picture was made
+) -> str: # JSON with sorted keys
+    "Write how a picture was made, as the manifest's `maker` column holds it"
     return json.dumps(maker, sort_keys=True, default=str)
 
 # %% ../nbs/17_provenance.ipynb #a7f4cdc1
@@ -47,7 +48,7 @@ class Parametrised:
 
     @property
     def params(self) -> dict:
-        "All that decides the pictures, apart from what the generator is fitted on"
+        "Tell all that decides the pictures, apart from what the generator is fitted on"
         return {name: getattr(self, name) for name in self.param_names}
 
     def __repr__(self):
@@ -56,7 +57,7 @@ class Parametrised:
 
 # %% ../nbs/17_provenance.ipynb #3a79cdec
 def sign(
-    image: Image.Image,
+    image: Image.Image, # of any mode; it becomes RGB
     maker: dict, # how it was made; JSON-able
     suffix: str = ".png", # `.jpg`: JPEG of quality 95 with full colour resolution; otherwise PNG
     kind: str = IPTC["generated"] # IPTC digital source type
@@ -97,7 +98,7 @@ def signature(
 
 # %% ../nbs/17_provenance.ipynb #2f57df15
 def write_signed(
-    image: Image.Image,
+    image: Image.Image, # of any mode; it becomes RGB
     path: Path, # ends in .jpg or .png
     maker: dict, # how it was made; JSON-able
     kind: str = IPTC["generated"] # IPTC digital source type
@@ -127,7 +128,7 @@ def settle(
     images: ImageSet, # the given pictures
     out: Path # folder of the new set
 ) -> ImageSet: # the same rows in the same order; a picture that has vanished is a row with `kept=False`
-    "Put the given pictures into `out`"
+    "Put the given pictures into `out`, as hard links; raises `BadSetting` for a label that cannot name a folder"
     rows = images.items.to_dict("records")
     for row in sorted(rows, key=lambda row: (row["path"], row["sha256"])):
         if not row["path"]: continue

@@ -20,9 +20,9 @@ _as_many = {"gpt-image-2.5": 1, "gpt-image-2.6": 4} # as many, by the start of t
 _sent_tokens = 3050 # for a picture of 1024×1024 that is sent
 
 def likely(
-    model: str,
-    quality: str,
-    prompt: str,
+    model: str, # as OpenAI names it
+    quality: str, # such as low or high
+    prompt: str, # as it is sent
     sent: int, # pictures that are sent
     size: str, # of the picture that is wanted, as in 1024x1024
     prices: dict # as for `synthnb.ledger.cost`
@@ -43,8 +43,8 @@ _prices_of = "November 2026"
 @dataclass
 class Quote:
     "What pictures from an API will cost, and why"
-    model: str
-    host: str
+    model: str # as the server names it
+    host: str # name of the server
     to_ask: int # pictures to request
     stored: int # pictures that are in the store already
     likely: float # dollars for all; NaN: not known

@@ -56,8 +56,8 @@ class _Pairs:
 class KID(NamedTuple):
     "What `kid` found"
     kid: float # unbiased; around 0 for two samples of one distribution
-    low: float # interval of 95 %
-    high: float
+    low: float # lower end of the interval of 95 %
+    high: float # upper end
 
 # %% ../nbs/19a_realism.ipynb #7eae87de
 def _two_samples(x, y):
@@ -84,7 +84,7 @@ def kid(
     made: np.ndarray, # features [m, d]
     families: tuple = None # (of each real row, of each made row): names of what belongs together. None: nothing does
 ) -> KID:
-    "Kernel inception distance, and how sure it is"
+    "Estimate the kernel inception distance with an interval; raises `BadSetting` for fewer than three families"
     x, y = _two_samples(real, made)
     one, other = _both_families(families, len(x), len(y))
     names = sorted({*one, *other})
@@ -114,7 +114,7 @@ def prdc(
     made: np.ndarray, # features [m, d]
     k: int = 5 # which neighbour
 ) -> dict: # precision, recall, density, coverage
-    "How far made pictures lie among real ones, and the other way round"
+    "Measure how far made pictures lie among real ones, and the other way round"
     x, y = _two_samples(real, made)
     if not 1 <= k < min(len(x), len(y)):
         raise BadSetting(f"k={k}: there are {min(len(x), len(y))} pictures; give a smaller one")
@@ -131,7 +131,7 @@ def prdc(
 def vendi(
     features: np.ndarray # [n, d]
 ) -> float: # 1 to n
-    "Effective number of different pictures, by the cosine of their features"
+    "Compute the effective number of different pictures, by the cosine of their features"
     x = np.asarray(features, float)
     x = x / np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-12)
     likeness = (x.T @ x if x.shape[1] < len(x) else x @ x.T) / len(x)
@@ -156,7 +156,7 @@ def shown_label(
     made: np.ndarray, made_labels: list, # of made ones
     families: tuple # (of each real row, of each made row), as for `kid`
 ) -> np.ndarray: # float [m], 0..1: belief in the label of each made picture
-    "How far a classifier of real pictures of other families believes in the labels of made ones"
+    "Measure how far a classifier of real pictures of other families believes in the labels of made ones"
     x, y = _two_samples(real, made)
     labels, wanted = np.asarray(labels), np.asarray(made_labels)
     one, other = _both_families(families, len(x), len(y))
@@ -175,7 +175,7 @@ def told_apart(
     made: np.ndarray, # features [m, d]
     families: tuple = None # as for `kid`
 ) -> float: # 0.5: not better than guessing, 1: always
-    "How often a classifier, learnt from other families, tells made pictures from real ones; both kinds count alike"
+    "Measure how often a classifier of other families tells made pictures from real ones; both kinds count alike"
     x, y = _two_samples(real, made)
     every = np.concatenate(_both_families(families, len(x), len(y)))
     z, origin, right = np.concatenate([x, y]), np.repeat([0, 1], [len(x), len(y)]), np.zeros(len(x) + len(y))
@@ -189,7 +189,7 @@ def authenticity(
     real: np.ndarray, # features [n, d]
     made: np.ndarray # features [m, d]
 ) -> float: # 0: all are nearer to a real picture than real ones are to each other
-    "Share of made pictures that do not repeat the real picture that is nearest to them"
+    "Compute the share of made pictures that do not repeat the real picture that is nearest to them"
     x, y = _two_samples(real, made)
     own, apart = _radii(x, 1), np.empty(len(y), bool)
     for rows, far in _distances(y, x): apart[rows] = far.min(1) > own[far.argmin(1)]
@@ -224,6 +224,7 @@ def makers_of(
     "Name the generator of each picture"
     return items.maker.map(lambda maker: how_made(maker).get("generator", "?") if maker else "").to_numpy()
 
+# %% ../nbs/19a_realism.ipynb #b9d36fd2
 def families_of(
     items: pd.DataFrame # rows of a manifest
 ) -> np.ndarray: # of str
@@ -277,9 +278,9 @@ GATES = dict(precision=(.5, 1.), coverage=(.5, 1.), vendi=(.5, np.inf), label=(.
 
 def gates(
     table: pd.DataFrame, # from `realism`
-    **own # measure=(least, most) beside `GATES`, or in their place; None: not this one
+    **own # measure=(least, most), besides `GATES` or in place of one; None: leave this gate out
 ) -> pd.DataFrame: # bool, a row for each generator: each gate, and `passes`; what is NaN does not pass
-    "Say which generators reach what they have to; belief in the label is taken as a part of that of real pictures"
+    "Say which generators pass; belief in the label counts as a part of that of real pictures"
     asked = {name: limits for name, limits in (GATES | own).items() if limits is not None}
     unknown = [name for name in asked if name not in table]
     if unknown: raise BadSetting(f"there is no measure {unknown[0]!r}; choose among {joined(table)}")

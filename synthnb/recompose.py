@@ -56,6 +56,7 @@ class _Place:
     @property
     def size(self): return ((self.right - self.left) * (self.bottom - self.top))**.5
 
+# %% ../nbs/12b_recompose.ipynb #9738cb4b
 def _place_of(mask): # a _Place; None where nothing, or all, is the subject
     inside = mask > .5
     if not .02 < inside.mean() < .9: return None
@@ -138,9 +139,9 @@ _kept_backgrounds = 200
 
 @patch
 def fit(self: Recompose,
-    images: ImageSet # give it the training pictures only; it takes backgrounds from them
-) -> Recompose:
-    "Look at photos to find subjects by, and to take backgrounds from"
+    images: ImageSet # the training pictures only: backgrounds are taken from them
+) -> Recompose: # the same object
+    "Learn to find subjects in photos, and remember the photos as backgrounds"
     kept = ImageSet(images.kept.sort_values(["sha256", "path"]), images.root)
     self.subjects = Subjects().fit(kept)
     self.images, self.fitted, self.fitted_on, self._seen = kept, True, images.digest, {}
@@ -174,11 +175,11 @@ def _varied(self: Recompose, source, subject, mine, others, rng):
 
 @patch
 def vary(self: Recompose,
-    image: Image.Image, label: str, # the source
-    n: int = 1, # how many
-    seed: int = 0 # decides which, together with their numbers
+    image: Image.Image, label: str, # the source, and a label that it was fitted on
+    n: int = 1, # pictures to make
+    seed: int = 0 # decides backgrounds and places, together with the number of the picture
 ) -> list: # n PIL images in the source's proportions
-    "Put the subject of a photo in the place of those of other photos with its label"
+    "Put the subject of a photo in the place of the subjects of other photos with the same label"
     if not self.fitted:
         raise SynthnbError("this Recompose has no photos for backgrounds; fit it first: Recompose().fit(images)")
     items = self.images.items

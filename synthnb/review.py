@@ -28,7 +28,7 @@ from .styles import jpeg_bytes, scaled
 REVIEW_FILE = "review.ndjson"
 
 def review_file(
-    images: ImageSet,
+    images: ImageSet, # the set that is looked at
     file: Path = None # None: `review.ndjson` beside the manifest
 ) -> Path:
     "Say which file holds the decisions on a set; raises `BadSetting` where none can be beside it"
@@ -154,7 +154,7 @@ def _may_be_shown(items):
 
 # %% ../nbs/19c_review.ipynb #c348c1fe
 def reviewed(
-    images: ImageSet,
+    images: ImageSet, # the set that was looked at
     file: Path = None # of the decisions; None: beside the manifest
 ) -> ImageSet: # the same rows
     "Apply what was decided by hand: rejected pictures get kept=False and a reason, relabelled ones their label"
@@ -182,7 +182,7 @@ def rejected(
 
 # %% ../nbs/19c_review.ipynb #59dbffde
 def decided(
-    images: ImageSet,
+    images: ImageSet, # the set that was looked at
     file: Path = None # of the decisions; None: beside the manifest
 ) -> pd.DataFrame: # path, decision, label (the new one), was (the old one), when; in the order they were made
     "List what is decided by hand, one row a picture"
@@ -238,7 +238,7 @@ _found_in_words = dict(accept="accepted", reject="rejected", relabel="relabelled
 class Review:
     "A look at pictures, one after another; everything that is decided is in a file at once"
     def __init__(self,
-        images: ImageSet,
+        images: ImageSet, # made pictures and their sources, or real ones
         doubt=None, # see `review`
         origin: str = None, # see `review`
         curated: bool = False, # see `review`
@@ -258,16 +258,16 @@ class Review:
 
     def __len__(self): return len(self.rows)
 
-    def row(self, at: int) -> dict:
-        "What the manifest says of the picture that is shown as number `at`, from 0"
+    def row(self, at: int) -> dict: # of the manifest, by column
+        "Get what the manifest says of the picture that is shown as number `at`, from 0"
         return {column: values[at] for column, values in self.shown.items()}
 
     def line(self, at: int) -> dict: # None: not decided
-        "The decision on picture number `at`"
+        "Get the decision on picture number `at`"
         return self.decisions.now(self.shown["path"][at], self.shown["sha256"][at])
 
     def now(self, at: int) -> str: # accept, reject, relabel; empty where it is not decided
-        "What is decided on picture number `at`"
+        "Tell what is decided on picture number `at`"
         return (self.line(at) or {}).get("decision", "")
 
     def count(self):
@@ -292,7 +292,7 @@ def _in_short(maker):
 
 @patch
 def facts(self: Review, at: int) -> dict: # strings
-    "What the page says of picture number `at`"
+    "Collect what the page says of picture number `at`"
     row, line = self.row(at), self.line(at) or {}
     source = self.sources.get(row["source"], "") if row["origin"] != "real" else ""
     return dict(path=row["path"], label=row["label"], made=_in_short(row["maker"]), source=source,
@@ -308,11 +308,11 @@ def _inside_set(root, path):
 
 @patch
 def picture(self: Review,
-    at: int,
+    at: int, # number of the picture, from 0
     which: str = "self", # or "source"
     size: int = 512 # longer side, pixels
 ) -> str: # a data URL
-    "Encode a picture, or its source, for the page"
+    "Encode a picture, or its source, for the page; raises `NotFound` where the source is not in the set"
     path = self.facts(at)["source"] if which == "source" else self.shown["path"][at]
     if not path: raise NotFound("the picture that this one was made from is not in the set")
     return self.encoded(_inside_set(self.root, path), min(int(size), 1024))
@@ -347,7 +347,7 @@ def undo(self: Review) -> int: # the number of the first picture; None: there is
 # %% ../nbs/19c_review.ipynb #7b4bd079
 @patch
 def undecided(self: Review, after: int = -1) -> int: # None: all are decided
-    "The number of the next picture that is not decided; behind the last, from the first again"
+    "Find the next picture that is not decided; after the last picture, from the first again"
     around = [*range(after + 1, len(self)), *range(after + 1)]
     return next((at for at in around if not self.now(at)), None)
 

@@ -28,8 +28,8 @@ from .subject import Subjects
 # %% ../nbs/18b_shifted.ipynb #0f6dceb2
 @dataclass(frozen=True)
 class Shift:
-    "A shift with its name"
-    name: str
+    "A shift with its name: a function, or pictures of one's own"
+    name: str # letters, digits, - and _; not `test`
     change: object = None   # function (PIL picture, seed) → PIL picture; its `fit`, if any, gets the training pictures
     images: ImageSet = None # in place of `change`: pictures of one's own
     params: dict = field(default_factory=dict) # what the run's configuration keeps
@@ -41,7 +41,7 @@ class Shift:
 
 # %% ../nbs/18b_shifted.ipynb #d1adbc0f
 def as_shift(
-    name: str,
+    name: str, # letters, digits, - and _; not `test`
     given # an ImageSet, or a function (PIL picture, seed) → PIL picture
 ) -> Shift:
     "Check a shift; raises `BadSetting` for what is none"
@@ -66,7 +66,9 @@ class Change:
     severity: int = None # 1 to 5; None: one of them for each picture
 
     @property
-    def params(self) -> dict: return dict(shift=self.kind) | (dict(severity=self.severity) if self.severity else {})
+    def params(self) -> dict: # JSON-able
+        "Tell what decides the change"
+        return dict(shift=self.kind) | (dict(severity=self.severity) if self.severity else {})
 
     def severity_of(self, seed: int) -> int: # 0: the shift has no severities
         "Tell how strongly a picture is changed"
@@ -103,7 +105,8 @@ class Restyle:
     paintings: tuple = () # names in the style bank; none: drawn patterns
 
     @property
-    def params(self) -> dict:
+    def params(self) -> dict: # JSON-able
+        "Tell which styles are used"
         return dict(shift="styles") | (dict(paintings=list(self.paintings)) if self.paintings else {})
 
     @property
@@ -147,8 +150,9 @@ def _ready(name): # a change, or None
     if kind in ("styles", "background"): return Restyle() if kind == "styles" else Background()
     return Change(kind, int(severity) if severity else None) if kind in SHIFTS else None
 
+# %% ../nbs/18b_shifted.ipynb #d7d03ef1
 def ready_shifts(
-    names = "all", # a string with commas, or a list: of `SHIFTS`, noise-3 for one severity, corruptions or all
+    names = "all", # from `SHIFTS`, a list or a string with commas; also noise-3 (one severity), corruptions, all
 ) -> dict: # name: function
     "Make ready-made shifts by their names; raises `NotFound` for an unknown one"
     names = names.split(",") if isinstance(names, str) else names
@@ -161,15 +165,18 @@ def ready_shifts(
 
 # %% ../nbs/18b_shifted.ipynb #b40f51c8
 def named_shifts(
-    given # a string with commas, or a list: as for `ready_shifts`, and folders of pictures or names of data sets
+    given # a string with commas, or a list: names as for `ready_shifts`, and folders of pictures
 ) -> dict: # name: function or ImageSet
-    "Make the shifts that a study asks for"
+    "Make the shifts that a study names; raises `NotFound` for an unknown one, `BadSetting` for two of one name"
     names = [name.strip() for name in (given.split(",") if isinstance(given, str) else given)]
     shifts = {}
     for name in names:
         is_folder = Path(name).is_dir() and name not in (*_GROUPS, *SHIFTS)
-        if is_folder: shifts[re.sub(r"[^\w-]+", "_", Path(name).resolve().name)] = load(name)
-        else: shifts |= ready_shifts([name])
+        new = {re.sub(r"[^\w-]+", "_", Path(name).resolve().name): load(name)} if is_folder else ready_shifts([name])
+        for twice in new.keys() & shifts.keys():
+            if is_folder or isinstance(shifts[twice], ImageSet):
+                raise BadSetting(f"two shifts are called {twice!r}; rename the folder of one")
+        shifts |= new
     return shifts
 
 # %% ../nbs/18b_shifted.ipynb #80014acc
@@ -207,11 +214,12 @@ def _mask_of(row, root):
     other = [int(value) for value, name in names.items() if re.search("back|border|void|unlabel", name.lower())]
     return (~np.isin(read_mask(root/path), other or [0])).astype(float)
 
+# %% ../nbs/18b_shifted.ipynb #28eac94e
 def _square_under(shift, x, seed, path, **more):
     "One square under a shift; raises `SynthnbError` where the function fails"
     try: made = shift.change(Image.fromarray(x), seed, **more)
     except Exception as e:
-        raise SynthnbError(f"the shift {shift.name!r} failed on {path} ({type(e).__name__}: {e}); mend its "
+        raise SynthnbError(f"the shift {shift.name!r} failed on {path} ({type(e).__name__}: {e}); fix its "
                            "function, or leave the shift out") from e
     if not isinstance(made, Image.Image):
         raise BadSetting(f"the shift {shift.name!r} gave {type(made).__name__} for {path}; "
@@ -262,15 +270,15 @@ def _rows_under(changing, changed):
 
 # %% ../nbs/18b_shifted.ipynb #ac4fe05d
 def make_shifted(
-    shift: Shift,
+    shift: Shift, # as `as_shift` gives it
     test: ImageSet, # held-out pictures
     folder: Path, # where the set goes
     sizes: list, # sides of the squares that networks see, pixels
     seed: int = 0, # decides what is random
     train: ImageSet = None, # pictures to train on, for a change that has to be fitted
-    files: bool = False # write each picture as a file too, for what reads files
+    files: bool = False # also write each picture as a PNG file, for trainers that read files
 ) -> ShiftedSet:
-    "Make a held-out set under a shift, once; what is there is opened"
+    "Make a held-out set under a shift, or open the one that is there; raises `SynthnbError` where its function fails"
     folder = Path(folder)
     wanted = [size for size in sizes if not (folder/f"squares-{size}.npy").exists()]
     read = not files or shift.images is not None or (folder/"000000.png").exists()
@@ -289,7 +297,7 @@ def make_shifted(
     return ShiftedSet.open(folder)
 
 def _kept_set(shift, folder, sizes):
-    "Put pictures of one's own into the run folder, and their squares"
+    "Write pictures of one's own, and their squares, into the run folder"
     shift.images.save(folder)
     for size in sizes: write_atomic(folder/f"squares-{size}.npy", _npy(shift.images.arrays(size)[0]))
     return ShiftedSet.open(folder)
@@ -302,12 +310,12 @@ def _styles_of(maker):
     return [np.asarray(style, np.float32) for style in each if np.ndim(style) == 1]
 
 def check_shift(
-    shift: Shift,
+    shift: Shift, # as `as_shift` gives it
     real: ImageSet, # pictures that may be trained on
     makers: list, # generators of the arms
     near: bool = True # a near-duplicate is a leak too
 ):
-    "Raise if pictures of a shift have other classes, or are trained on; or if its styles are"
+    "Raise `BadSetting` for a shift with other classes, `LeakError` for one whose pictures or styles are trained on"
     known = {style.tobytes() for maker in makers for style in _styles_of(maker)}
     if known & {style.tobytes() for style in _styles_of(shift.change)}:
         raise LeakError(f"the shift {shift.name!r} has a style that an arm is trained on; hold it back: "

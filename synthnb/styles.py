@@ -63,8 +63,8 @@ def run_session(
     return session.run(None, dict(zip(names, inputs)))[0]
 
 # %% ../nbs/18_styles.ipynb #01d7a655
-def made_once(make):
-    "Decorate a function so that its result is kept, and two threads that come first do not both make it"
+def made_once(make): # a function of hashable arguments
+    "Decorate a function so that each result is made once and kept, whichever thread comes first"
     lock, cached = Lock(), lru_cache(None)(make)
     @wraps(make)
     def get(*args):
@@ -90,17 +90,18 @@ def as_rgb(
     return image if plain else to_rgb(image)
 
 # %% ../nbs/18_styles.ipynb #02dafae3
-def as_floats(image: Image.Image) -> np.ndarray: # float32 [1, height, width, 3] in 0..1
+def as_floats(image: Image.Image) -> np.ndarray: # of mode RGB; float32 [1, height, width, 3] in 0..1
     "Turn an RGB picture into a network's input"
     return np.asarray(image, np.float32)[None] / 255
 
 # %% ../nbs/18_styles.ipynb #1660ad81
-def style_square(image: Image.Image) -> Image.Image: # 256×256 pixels
+def style_square(image: Image.Image) -> Image.Image: # of mode RGB; 256×256 pixels
     "Cut the square out of a picture's middle, at the size at which the network looks at a style"
     side = min(image.size)
     left, top = (image.width - side) // 2, (image.height - side) // 2
     return image.resize((256, 256), Image.BILINEAR, (left, top, left + side, top + side))
 
+# %% ../nbs/18_styles.ipynb #ac29817b
 _known_vectors = {} # by the SHA-256 of their squares
 
 def style_vector(
@@ -146,7 +147,7 @@ _USUAL_SIZE = 512 # the longer side is at most this long where no size is given
 _STRIP_SIZE = 4096 # the longer side of a strip is enlarged to at most this, to make the shorter side long enough
 
 # %% ../nbs/18_styles.ipynb #33216eca
-def scaled(width: int, height: int, longer: float, least: int = 1) -> tuple: # (width, height)
+def scaled(width: int, height: int, longer: float, least: int = 1) -> tuple: # all in pixels; (width, height)
     "Scale a size so that its longer side is `longer` pixels and its shorter side at least `least`"
     scale = longer / max(width, height)
     return max(least, round(width * scale)), max(least, round(height * scale))
@@ -199,8 +200,8 @@ def tiled(
     return page
 
 # %% ../nbs/18_styles.ipynb #7b6e7071
-def jpeg_bytes(image: Image.Image) -> bytes:
-    "Encode a picture as JPEG"
+def jpeg_bytes(image: Image.Image) -> bytes: # of mode RGB or L; the content of a file
+    "Encode a picture as JPEG of quality 75"
     file = io.BytesIO()
     image.save(file, "JPEG", quality=75)
     return file.getvalue()

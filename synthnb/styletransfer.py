@@ -135,7 +135,7 @@ def concurrency(self: StyleTransfer):
 def fit(self: StyleTransfer,
     images=None # training pictures, an ImageSet; needed with `keep` only
 ): # the generator itself
-    "Find out which styles to leave out, where `keep` is given; otherwise there is nothing to learn"
+    "With `keep`, find the styles to leave out; raises `LeakError` for held-out pictures. Else nothing is learnt"
     if not self.fitted: self._leave_out_styles(images)
     return self
 
@@ -160,7 +160,7 @@ def vary(self: StyleTransfer,
     n: int = 1, # copies; at most as many as there are styles, unless these are random
     seed: int = 0 # decides the styles
 ) -> list: # PIL pictures, whose `info["details"]` names the style; a `SynthnbError` each where too few are kept
-    "Make stylized copies of a picture"
+    "Make stylized copies of a picture; raises `BadSetting` for more copies than there are styles"
     check_generator(self, n)
     if not self.fitted: raise BadSetting("with keep=, fit it first; `augment` does")
     copies = list(self._stylized_copies(as_rgb(image), self.draw(n, seed)))

@@ -82,6 +82,7 @@ def _histogram(colours, weights): # → share of each colour, smoothed
     counts = gaussian_filter(counts, 1., mode="nearest").ravel()
     return counts / counts.sum() + 2e-5
 
+# %% ../nbs/12a_subject.ipynb #c9f06039
 def _by_colour(pixels, mask): # uint8 [side, side, 3], float [side, side] → float [side, side]
     "A mask, put right by the colours of what it covers and of what it leaves"
     from scipy.ndimage import gaussian_filter
@@ -102,6 +103,7 @@ def _whole(mask):
     near = gaussian_filter(kept.astype(np.float32), 3) > .02
     return np.where(binary_fill_holes(kept) & ~kept, 1, np.where(near, mask, 0))
 
+# %% ../nbs/12a_subject.ipynb #c9af012b
 def _guided(mask, pixels, radius=5, least=1e-3):
     "Smooth a mask, but not over the edges of its photo"
     from scipy.ndimage import uniform_filter
@@ -114,9 +116,9 @@ def _guided(mask, pixels, radius=5, least=1e-3):
 # %% ../nbs/12a_subject.ipynb #649edb37
 @patch
 def mask(self: Subjects,
-    image: Image.Image
+    image: Image.Image # of any size
 ) -> np.ndarray: # float32 [height, width], 0: background, 1: subject
-    "Find which pixels of a photo belong to its subject"
+    "Find which pixels of a photo belong to its subject; raises `SynthnbError` before `fit`"
     if not self.fitted:
         raise SynthnbError("this Subjects has not seen a photo yet; fit it first: Subjects().fit(images)")
     places = _places(image)

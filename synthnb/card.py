@@ -18,7 +18,7 @@ from .files import BadSetting, joined, write_atomic
 from .redact import is_key, markdown, markdown_table, one_line, redact
 
 # %% ../nbs/05_card.ipynb #a58c59e4
-_all_ = ["is_key", "redact", "markdown"] # which had this address first
+_all_ = ["is_key", "redact", "markdown"] # the address under which they were first published
 
 def _counts(used):
     "Pictures by label (the sum first), origin and part"
@@ -42,7 +42,7 @@ def _sizes(used):
 def how_made(
     text: str # a row's `maker`
 ) -> dict: # empty for real pictures, and where that is no JSON object
-    "Read what a manifest says in `maker`"
+    "Read how a picture was made, from the column `maker` of a manifest"
     try: facts = json.loads(text or "{}")
     except ValueError: return {}
     return facts if isinstance(facts, dict) else {}
@@ -190,9 +190,9 @@ def _formats(items):
 
 # %% ../nbs/05_card.ipynb #d7448018
 _meanings = dict(
-    path="the file, relative to this folder", label="its class",
-    source="the real picture that it derives from, by the first 16 hex digits of that picture's SHA-256; "
-           "its own for a real one",
+    path="the file, relative to this folder", label="the class",
+    source="the real picture that an image derives from, by the first 16 hex digits of that picture's SHA-256; "
+           "a real picture names itself",
     origin="real, generated or stylized", part="train, test or empty",
     maker="JSON: generator, version, parameters, seed; empty for a real picture",
     sha256="of the file", width="pixels", height="pixels",

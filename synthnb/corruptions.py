@@ -185,8 +185,13 @@ _PUBLISHED = dict( # name: function, then the parameters for each of `SIDES`
 CORRUPTIONS = tuple(_PUBLISHED)
 
 # %% ../nbs/01g_corruptions.ipynb #8d330695
+def _at_severity(values, severity):
+    "The value of a severity from 1 to 5"
+    if severity not in (1, 2, 3, 4, 5): raise BadSetting(f"severity={severity!r}: give a whole number from 1 to 5")
+    return values[int(severity) - 1]
+
 def corrupt(
-    image: Image.Image,
+    image: Image.Image, # of any mode; its shorter side decides which table is used
     name: str, # of `CORRUPTIONS`
     severity: int = 3, # 1 to 5
     seed: int = 0 # decides what is random in it
@@ -194,27 +199,38 @@ def corrupt(
     "Corrupt a picture as ImageNet-C does; raises `BadSetting` for a name or severity that is not known"
     if name not in _PUBLISHED:
         raise BadSetting(f"there is no corruption {name!r}; choose among {joined(CORRUPTIONS)}")
-    if severity not in (1, 2, 3, 4, 5): raise BadSetting(f"severity={severity!r}: give a whole number from 1 to 5")
     x = np.asarray(to_rgb(image)) / 255
     change, *tables = _PUBLISHED[name]
-    parameter = tables[SIDES.index(table_side(min(image.size)))][severity - 1]
+    parameter = _at_severity(tables[SIDES.index(table_side(min(image.size)))], severity)
     changed = change(x, parameter, np.random.default_rng(seed))
     return Image.fromarray(np.uint8(np.clip(changed, 0, 1) * 255 + .5))
 
 # %% ../nbs/01g_corruptions.ipynb #33a8ed17
-def grey(image: Image.Image, seed: int = 0) -> Image.Image:
+def grey(
+    image: Image.Image, # RGB or grey
+    seed: int = 0 # not used: nothing is random here
+) -> Image.Image: # RGB, of the same size
     "Take the colour out of a picture"
     return image.convert("L").convert("RGB")
 
-def low_resolution(image: Image.Image, seed: int = 0, severity: int = 3) -> Image.Image:
-    "Make a picture smaller, and enlarge it again"
-    part = 1 / (1.5, 2, 2.5, 3, 4)[severity - 1]
+def low_resolution(
+    image: Image.Image, # RGB
+    seed: int = 0, # not used: nothing is random here
+    severity: int = 3 # 1 to 5: 1.5, 2, 2.5, 3 or 4 times smaller
+) -> Image.Image: # RGB, of the same size
+    "Make a picture smaller, and enlarge it again; raises `BadSetting`"
+    part = 1 / _at_severity((1.5, 2, 2.5, 3, 4), severity)
     small = image.resize([max(1, round(side * part)) for side in image.size], Image.BILINEAR)
     return small.resize(image.size, Image.BICUBIC)
 
-def occluded(image: Image.Image, seed: int = 0, severity: int = 3) -> Image.Image:
-    "Put a grey rectangle in front of a picture, of a part of its area"
-    area, rng = (.05, .1, .15, .25, .35)[severity - 1], np.random.default_rng(seed)
+# %% ../nbs/01g_corruptions.ipynb #845f3746
+def occluded(
+    image: Image.Image, # of any mode
+    seed: int = 0, # decides the place and the proportions of the rectangle
+    severity: int = 3 # 1 to 5: it covers .05, .1, .15, .25 or .35 of the area
+) -> Image.Image: # RGB, of the same size
+    "Put a grey rectangle in front of a picture; raises `BadSetting`"
+    area, rng = _at_severity((.05, .1, .15, .25, .35), severity), np.random.default_rng(seed)
     x, tall = np.array(to_rgb(image)), np.exp(rng.uniform(-.5, .5))
     sides = [min(1, np.sqrt(area) * f) for f in (tall, 1 / tall)]
     height, width = [max(1, round(side * part)) for side, part in zip(x.shape, sides)]
@@ -223,7 +239,10 @@ def occluded(image: Image.Image, seed: int = 0, severity: int = 3) -> Image.Imag
     return Image.fromarray(x)
 
 # %% ../nbs/01g_corruptions.ipynb #115f0948
-def sketch(image: Image.Image, seed: int = 0) -> Image.Image:
+def sketch(
+    image: Image.Image, # RGB or grey
+    seed: int = 0 # not used: nothing is random here
+) -> Image.Image: # RGB, of the same size
     "Draw dark lines on white where light changes"
     from scipy.ndimage import gaussian_filter
     x = np.asarray(image.convert("L")) / 255
@@ -235,9 +254,9 @@ def sketch(image: Image.Image, seed: int = 0) -> Image.Image:
 # %% ../nbs/01g_corruptions.ipynb #75ff7ab1
 def clouds(
     size: tuple, # width and height, pixels
-    seed: int = 0
-) -> Image.Image:
-    "Draw a background of two colours that run into each other, of no thing"
+    seed: int = 0 # decides the two colours and where they lie
+) -> Image.Image: # RGB
+    "Draw a background of two colours that run into each other"
     rng = np.random.default_rng(seed)
     (width, height), (one, other) = size, rng.uniform(0, 255, (2, 3))
     part = _plasma(max(size), rng.uniform(1.3, 2), rng)[:height, :width, None]

@@ -35,7 +35,7 @@ _restart = re.compile(rb"\xff[\xd0-\xd7]")
 
 def jpeg_parts(
     data: bytes # of a JPEG file
-) -> Jpeg:
+) -> Jpeg: # whose `ends` is False where the end mark is missing
     "Find the parts of a JPEG, up to the end mark of its first picture"
     at, start, header, kind, frame, restart, scans = 2, None, b"", 0, b"", 0, []
     while found := _mark.search(data, at):
@@ -170,7 +170,7 @@ def check_passes(
     data: bytes, # of its file
     jpeg: Jpeg # its parts
 ):
-    "Raise for a JPEG of several pieces that looks different when each has 64 bits more"
+    "Raise a `Problem` for a JPEG of several pieces that looks different when each has 64 bits more"
     if not jpeg.scans or jpeg.kind >= 0xC9 or (_is_one_pass(jpeg) and not jpeg.restart): return
     again = Image.OPEN["JPEG"][0](io.BytesIO(_filled(data, jpeg) + b"\xff\xd9"), "")
     if again.tobytes() == im.tobytes(): return
@@ -193,7 +193,7 @@ def _png_parts(data):
 # %% ../nbs/01b_damage.ipynb #008c9195
 def checked_png(
     data: bytes # of a PNG file
-) -> tuple: # (bytes without comments that were changed, how many bits its values have as it says; None: it does not)
+) -> tuple: # (bytes without damaged comments; how many bits the values have, None where the file does not say)
     "Compare the checksums of a PNG; raises a `Problem`"
     spoilt, bits = [], None
     for name, start, end, right in _png_parts(data):

@@ -41,7 +41,7 @@ COLUMNS = dict(path="", label="", source="", origin="real", part="", maker="", s
 
 class ImageSet:
     "Labelled pictures on disk: `items` has one row a picture, `path` relative to `root`"
-    taken_for = () # sentences on what a folder was taken for, where it was scanned
+    taken_for = () # how the scan read the folder, in sentences; empty for a set that no scan made
     def __init__(self,
         items: pd.DataFrame, # one row a picture; missing columns get their defaults
         root: Path # the folder that the paths start from; also an address, `s3://…`
@@ -106,7 +106,7 @@ def from_table(cls: ImageSet,
     root: Path = ".", # the folder that the paths start from
     **how # strict, max_pixels, min_side, see `scan_table`
 ) -> ImageSet: # rows in the table's order
-    "Make a set from a table: every file is looked at, and those that cannot be used are marked"
+    "Make a set from a table: every file is read, and those that cannot be used are marked; raises `BadSetting`"
     return _as_set(cls, scan_table(root, table, **how), root)
 
 # %% ../nbs/00_data.ipynb #3b212979
@@ -135,7 +135,7 @@ def show(self: ImageSet,
     size: float = 1.1, # side of a tile, inches
     seed: int = 0 # decides which
 ): # a matplotlib Figure
-    "Show some pictures of every label (or origin, or part)"
+    "Draw a row of pictures for every label (or origin, or part)"
     groups = list(self.kept.groupby(by))
     fig = figure(size * n, (size + .15) * len(groups))
     axes = fig.subplots(len(groups), n, squeeze=False)
@@ -150,7 +150,7 @@ def show(self: ImageSet,
 @patch
 def which(self: ImageSet, **values # column: a value, or a list of values
 ) -> np.ndarray: # bool [rows]
-    "Say for each row whether its columns have these values: `which(origin='real', label=['cat', 'dog'])`"
+    "Find the rows that have these values: `which(origin='real', label=['cat', 'dog'])`; raises `BadSetting`"
     mask = np.ones(len(self.items), bool)
     for column, value in values.items():
         if column not in self.items: raise BadSetting(f"there is no column {column!r}; there are {joined(self.items)}")
@@ -158,7 +158,7 @@ def which(self: ImageSet, **values # column: a value, or a list of values
     return mask
 
 @patch
-def where(self: ImageSet, mask # bool [rows]
+def where(self: ImageSet, mask # bool [rows], such as `which` gives
 ) -> ImageSet:
     "Take the rows that a mask chooses"
     return ImageSet(self.items[mask], self.root)
@@ -184,14 +184,16 @@ def counts(self: ImageSet) -> pd.DataFrame: # one row a label, one column an ori
     return self.kept.groupby(["label", "origin"]).size().unstack(fill_value=0)
 
 # %% ../nbs/00_data.ipynb #8dc1320b
-def parquet_bytes(table: pd.DataFrame, **options) -> bytes: # `options` as `DataFrame.to_parquet` takes them
+def parquet_bytes(table: pd.DataFrame, # any table
+    **options # as `DataFrame.to_parquet` takes them
+) -> bytes:
     "Make the content of a Parquet file from a table"
     return table.to_parquet(None, **options)
 
 def write_manifest(
-    items: pd.DataFrame, # one row a picture
-    folder: Path # or an address
-) -> Path: # of the file
+    items: pd.DataFrame, # the table of a set, one row a picture
+    folder: Path # of the set, or an address
+) -> Path: # of the manifest
     "Write the table of a set as `manifest.parquet` into its folder"
     return write_atomic(place(folder)/"manifest.parquet", parquet_bytes(items, index=False))
 
@@ -224,14 +226,14 @@ def export(self: ImageSet,
     layout: str = "imagefolder", # imagefolder, parquet or webdataset
     near: bool = True, # look for near-duplicates across parts too
     **how # copy, most: see `export_set`
-) -> Export: # says what was written, renamed and written anew
-    "Hand pictures in use on in a layout that others read; raises `LeakError` where parts share pictures"
+) -> Export: # counts what was written, renamed and written anew
+    "Write the pictures in use in a layout that other tools read; raises `LeakError` where parts share pictures"
     there = [name for name in ("train", "validation", "test") if name in set(self.kept.part)]
     for name, held in combinations(there, 2):
         if not len(found := shared(self.part(name), self.part(held), near)): continue
-        raise LeakError(f"{plural(len(found), 'picture')} of the part {name} would be known from the part {held}: "
-                        f"{found.path[0]} {found.detail[0]}; images.part({name!r}).apart(images.part({held!r})) leaves "
-                        f"them out; {IF_ALIKE}")
+        raise LeakError(f"the parts {name} and {held} share {plural(len(found), 'picture')}: {found.path[0]} "
+                        f"{found.detail[0]}; images.part({name!r}).apart(images.part({held!r})) leaves them out; "
+                        f"{IF_ALIKE}")
     return export_set(self.kept, self.root, folder, layout, **how)
 
 # %% ../nbs/00_data.ipynb #a82e0eed
@@ -241,8 +243,9 @@ def _under(items, prefix):
     return items.assign(**moved)
 
 @patch
-def __add__(self: ImageSet, other: ImageSet) -> ImageSet:
-    "Both sets' pictures; a file in both is taken once"
+def __add__(self: ImageSet, other: ImageSet # here, or at the same address
+) -> ImageSet:
+    "Join two sets; a file in both is taken once; raises `BadSetting` where no folder holds both"
     if _same_place(self.root, other.root):
         root, items = self.root, [self.items, other.items]
     elif is_local(self.root) and is_local(other.root):
@@ -258,7 +261,7 @@ def __add__(self: ImageSet, other: ImageSet) -> ImageSet:
 # %% ../nbs/00_data.ipynb #3ee0c63f
 @patch
 def fingerprints(self: ImageSet) -> np.ndarray: # uint8 [n, bytes], in the order of the pictures in use
-    "Compute what `near_duplicates` compares"
+    "Compute what `near_duplicates` compares, or read it from the cache"
     return fingerprints_of(self.root, self.kept)
 
 @patch
@@ -272,7 +275,7 @@ def grouped(self: ImageSet) -> ImageSet:
 # %% ../nbs/00_data.ipynb #01770aab
 @patch
 def since(self: ImageSet) -> pd.DataFrame: # path, problem, detail
-    "Find files in use that are gone, were changed since the scan, or are not what their suffix says"
+    "Find files in use that are gone, were changed since the scan, or have a suffix of another format"
     return changed_since(self.root, self.kept)
 
 # %% ../nbs/00_data.ipynb #1a347990
@@ -295,7 +298,7 @@ def shared(
     held: ImageSet, # what must stay unseen
     near: bool = True # look for near-duplicates too
 ) -> pd.DataFrame: # path, problem, detail; one row a picture of `images`
-    "Find pictures that are, derive from, or are near-duplicates of held-out ones"
+    "Find pictures that are held-out ones, derive from them, or are near-duplicates of them"
     found = _made_of(images, held)
     if near: found += _looks_like(images, held)
     found = [(path, "leak", detail) for path, detail in found]
@@ -430,7 +433,8 @@ def load(
     near: bool = True, # take near-duplicates for copies; False, for pictures that are all alike: only equal files
     labels: str = None # a table of labels (.csv, .tsv, .jsonl), or the column that has them; None: found out
 ) -> ImageSet:
-    "Load a data set by its name or address, a saved set, an archive or a folder of class folders; raises `NotFound`"
+    """Load a data set by its name or address, a saved set, an archive or a folder of class folders; raises `NotFound`,
+    and `BadSetting` where `labels` are given for a saved set"""
     name = str(name_or_path)
     if not name: raise NotFound("no data set and no folder was named; see synthnb.data.datasets()")
     named = name in datasets().index or name.startswith(("tfds:", "http://", "https://"))

@@ -276,7 +276,7 @@ def decoded(
     max_pixels: int = None, # a picture with more is refused; None: any number
     min_side: int = 1, # a picture with a shorter side is refused, pixels
     thorough: bool = False # look for damage that takes a second decoding, and for more pictures in the file
-) -> Decoded:
+) -> Decoded: # the first frame, what the file is, and what was decided
     "Decode the bytes of a file; raises a `Problem`"
     if not data: raise Problem("empty", "it has no bytes")
     if found := _what_else(data): raise Problem(*found)
@@ -298,11 +298,10 @@ def decoded(
         cut = "truncated" in str(e).lower() or (ending and ending not in data[-64:])
         raise Problem("truncated" if cut else "damaged", str(e) or type(e).__name__) from None
 
-
-#| export
+# %% ../nbs/01c_decoding.ipynb #dcd200f8
 def format_of(
     data: bytes # of a file that could be decoded
 ) -> str: # as Pillow names it
-    "Name the format of a file by its content"
+    "Name the format of a file by its content; raises a `Problem`"
     _plugged(data)
     return _identified(data, io.BytesIO(data)).format

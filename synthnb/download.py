@@ -18,7 +18,7 @@ from .files import BadSetting, SynthnbError, locked, write_atomic
 class BadDownload(SynthnbError): "A file that did not arrive, or is not the one that was expected"
 
 def public_address(
-    url: str
+    url: str # as the user gave it
 ) -> str: # without user, password and query
     "Leave out of an address what may be secret in it"
     u = urlsplit(url)
@@ -26,7 +26,7 @@ def public_address(
 
 # %% ../nbs/04a_download.ipynb #801979dd
 def file_name(
-    url: str
+    url: str # whose last step names the file; a query is left out
 ) -> str: # at most 100 letters, digits, dots and hyphens
     "Make a safe name for the file at an address"
     last = unquote(posixpath.basename(urlsplit(url).path))
@@ -230,7 +230,7 @@ def download(
     wait: float = .5, # pause before the next try, seconds; doubled each time
     progress: bool = True # show a bar (TQDM_DISABLE=1 in the environment silences all)
 ) -> Path: # the same path
-    "Fetch a file from the web, whole and checked; a file that is there already is only checked; raises `BadDownload`"
+    "Fetch a file whole and checked; one that is there is only checked; raises `BadDownload`, `BadSetting`"
     path = Path(path)
     seen = path.with_name(path.name + ".sha256")
     with locked(path):

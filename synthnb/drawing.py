@@ -16,7 +16,7 @@ from .fonts import use_fonts
 def png(
     fig, # a matplotlib Figure
     dpi: int = 100 # pixels an inch
-) -> bytes:
+) -> bytes: # of a PNG file
     "Draw a figure as a PNG file"
     use_fonts(fig)
     buffer = io.BytesIO()
@@ -40,7 +40,7 @@ SMALL = 9   # points, of all type but axis labels
 INK, GREY, PURPLE = "#000000", "#7d8894", "#6a3d9a"
 LINES = ["#0072b2", "#c65400", "#00805f", "#b0478f", "#946a00", "#882255", "#2f8fbf", "#5c6670"] # told apart by all
 MARKERS = "osD^vPX*"
-DARK = { # colour of a figure: the same on a dark page
+DARK = { # colour of a figure: its counterpart on a dark page
     "#000000": "#e6eaf0", "#ffffff": "#14181e", "#7d8894": "#8d98a5", "#6a3d9a": "#c3a6f0", "#b0b0b0": "#6d7783",
     "#0072b2": "#5cb3ee", "#c65400": "#ff9450", "#00805f": "#35c79b", "#b0478f": "#ec8fcd", "#946a00": "#e0b13c",
     "#882255": "#de7fae", "#2f8fbf": "#8fd0f5", "#5c6670": "#aab4bf", "#1f5fa8": "#7db4f5", "#6b7280": "#a7b0bc"}
@@ -86,7 +86,7 @@ def svg(
     fig, # a matplotlib Figure
     alt: str # what is seen, for those who do not see it
 ) -> str: # an element of HTML; its colours are variables `--f-…` of the page
-    "Draw a figure as SVG that stands in a page, follows its colours, and writes with its font"
+    "Draw a figure as SVG for an HTML page, with the colours and the font of that page"
     text = _svg_text(fig)
     root, mark = ElementTree.fromstring(text), hashlib.sha1(text.encode()).hexdigest()[:8] + "-"
     _tidied(root, mark)
@@ -97,7 +97,7 @@ def svg(
 
 # %% ../nbs/00a_drawing.ipynb #ce656fbf
 def colour_variables() -> str: # CSS
-    "Say what the variables of figures are, on light pages and on dark ones"
+    "Define the colour variables of figures, for light pages and for dark ones"
     light = "".join(f"--f-{colour[1:]}:{colour};" for colour in DARK)
     dark = "".join(f"--f-{colour[1:]}:{other};" for colour, other in DARK.items())
     return f":root{{{light}}}@media screen and (prefers-color-scheme:dark){{:root{{{dark}}}}}"

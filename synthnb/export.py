@@ -103,7 +103,7 @@ def _refuse(items, folder, layout):
                          f"first), others are in {joined(parts)}; give all of them one in items.part, or export "
                          f"images.part({parts[0]!r})")
     odd = sorted(set(items.part) - {"", "train", "validation", "test"})
-    if odd: raise BadSetting(f"the part {odd[0]!r} is none that readers know; call it train, validation or test")
+    if odd: raise BadSetting(f"the part {odd[0]!r} is not known to readers; call it train, validation or test")
     if "replicate" in items and items.replicate.nunique() > 1:
         raise BadSetting(f"the pictures are of {items.replicate.nunique()} replicates, and one picture is in several; "
                          "export one of them: images.only(replicate=[-1, 0])")
@@ -165,7 +165,7 @@ _writers = dict(imagefolder=_imagefolder, parquet=_in_shards("parquet"), webdata
 # %% ../nbs/05a_export.ipynb #923a18cf
 @dataclass
 class Export:
-    "What was handed on, and where"
+    "What an export wrote, and where"
     folder: Path # that was written
     layout: str # imagefolder, parquet or webdataset
     classes: dict # label: its folder, in the order of the class numbers
@@ -218,7 +218,7 @@ def _renamed_in_words(plan, folders):
     shown = joined((f"{label!r} is {name}" for label, name in other.items()), most=3)
     yield f"{plural(len(other), 'class folder')} renamed: {shown}; the tables have the labels themselves"
     if [folders[label] for label in sorted(folders)] != sorted(folders.values()):
-        yield "folders sort otherwise than labels, so torchvision and Keras number the classes otherwise than synthnb"
+        yield "folders sort differently from labels, so torchvision and Keras number classes differently from synthnb"
 
 # %% ../nbs/05a_export.ipynb #72b7bd23
 def _in_words(plan, folders, layout, copy):
@@ -246,12 +246,12 @@ def _finished(folder, hidden, record):
 def export_set(
     items: pd.DataFrame, # rows of a set, those in use
     root: Path, # the folder that their paths start from
-    folder: Path, # to be made
+    folder: Path, # the folder to be made
     layout: str = "imagefolder", # imagefolder, parquet or webdataset
     copy: bool = False, # copies instead of hard links
     most: int = 2**28 # bytes of pictures in a parquet or tar file, about
-) -> Export:
-    "Hand pictures on in a layout that others read; raises `BadSetting` and `BadImage`"
+) -> Export: # counts what was written, renamed and written anew
+    "Write pictures in a layout that other tools read; raises `BadSetting` and `BadImage`"
     folder = place(folder)
     _refuse(items, folder, layout)
     items = items.sort_values(["part", "label", "path"]).reset_index(drop=True)

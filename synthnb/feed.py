@@ -170,8 +170,8 @@ def warp(
 def held_side(
     size: int, # side of what the network sees, pixels
     crop: tuple = None # see `warp`
-) -> int:
-    "Side of the squares that are held for crops, pixels"
+) -> int: # pixels; at most 2 · `size`
+    "Say how large pictures are held that will be cropped"
     return size if crop is None else min(2 * size, int(np.ceil(size / np.sqrt(crop[0]))))
 
 # %% ../nbs/06_feed.ipynb #fbc32d4b
@@ -202,17 +202,22 @@ class _SquaresOnDisk:
 
 # %% ../nbs/06_feed.ipynb #3667cbcf
 @patch
-def decode(self: _SquaresOnDisk, i): return square(self.paths[i], self.shape[0])
+def decode(self: _SquaresOnDisk, i # number of the picture
+):
+    "One square from the picture itself"
+    return square(self.paths[i], self.shape[0])
 
 @patch
-def read(self: _SquaresOnDisk, i):
+def read(self: _SquaresOnDisk, i # number of the picture
+):
     "One square from the file"
     with self.lock:
         self.file.seek(i * self.bytes)
         return np.frombuffer(self.file.read(self.bytes), np.uint8).reshape(self.shape)
 
 @patch
-def write(self: _SquaresOnDisk, i, x):
+def write(self: _SquaresOnDisk, i, x # number of the picture; uint8 [size, size, 3]
+):
     "Keep one square; a full disk makes later batches slower, not wrong"
     if self.full: return
     try:

@@ -54,7 +54,7 @@ def plural(
 def joined(
     names, # strings, or what becomes one
     most: int = None, # show at most so many; None: all
-    between: str = ", "
+    between: str = ", " # what separates two names
 ) -> str: # such as "cats, dogs, …"
     "Join names for a message"
     names = [str(name) for name in names]
@@ -89,7 +89,7 @@ def _remote(address):
 def place(
     path: str # a path, or an address such as s3://bucket/pets
 ) -> Path: # a `Path`, or a path of universal_pathlib for what is not on this machine
-    "Turn a path or an address into something to read from and write to; raises `NotFound`"
+    "Turn a path or an address into an object to read from and write to; raises `NotFound`"
     if not isinstance(path, str): return path if hasattr(path, "read_bytes") else Path(path)
     if path.startswith("file://"): return Path(path[7:])
     return _remote(path) if "://" in path else Path(path)
@@ -113,6 +113,7 @@ def file_bytes(
     except OSError as e:
         raise BadImage(f"{path} cannot be read ({e.strerror or e}); see to its permissions or take it away") from None
 
+# %% ../nbs/01_files.ipynb #08868810
 def decode_image(
     data: bytes, # of a file
     path: Path, # where they come from, for the error
@@ -127,8 +128,8 @@ def decode_image(
 def read_image(
     path: Path, # or an address, see `place`
     max_pixels: int = MAX_PIXELS, # as in `decode_image`
-    min_side: int = 1
-) -> Image.Image: # RGB
+    min_side: int = 1 # as in `decode_image`
+) -> Image.Image: # RGB, as `decode_image` makes it
     "Read a picture as RGB; raises `BadImage`"
     return decode_image(file_bytes(path), path, max_pixels, min_side)
 
@@ -226,7 +227,7 @@ def locked(
     path: Path, # what is worked on; the lock is a hidden file `.NAME.lock` beside it
     wait: bool = True # False: raise `BadSetting` where another process is at work
 ):
-    "Let one process, and one thread of it, work on something at a time"
+    "Let only one process, and one thread in it, work on something at a time; raises `BadSetting`"
     from filelock import FileLock
     path = Path(path)
     try:
@@ -264,7 +265,7 @@ def embedded(
 def seeded(
     *parts # what the seed is for: numbers and strings
 ) -> int: # 0..2³¹−1
-    "Derive a seed that is the same for the same parts on every machine"
+    "Derive a seed from parts; equal parts give the same seed on every machine"
     return int.from_bytes(hashlib.sha256(repr(parts).encode()).digest()[:4], "big") >> 1
 
 # %% ../nbs/01_files.ipynb #560b6259

@@ -21,7 +21,7 @@ def _font_file(path):
 # %% ../nbs/00b_fonts.ipynb #9347a2de
 def has_signs(
     path: str, # of a font file
-    text: str
+    text: str # any string; a font has all signs of an empty one
 ) -> bool:
     "Tell whether a font has a glyph for every character of a text"
     font = _font_file(path)
@@ -52,9 +52,9 @@ def _wanted(text):
 
 # %% ../nbs/00b_fonts.ipynb #3ca66717
 def fallback_fonts(
-    text: str,
+    text: str, # what a figure has to write
     installed: tuple = None # (family, path) of fonts to choose from; None: those of this machine
-) -> tuple: # names of families, those that most is written in first; and the characters that no font has
+) -> tuple: # names of families, in the order of `installed`; and the characters that no font has
     "Choose fonts for what DejaVu Sans cannot write"
     lacking = "".join(sign for sign in _wanted(text) if not has_signs(_first_font(), sign))
     chosen = []

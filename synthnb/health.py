@@ -21,7 +21,7 @@ def left_out(
 def noted(
     items: pd.DataFrame # of an image set: path, kept; and note, if a scan left any
 ) -> list: # of (path, "noted", detail)
-    "List the pictures in use whose look took a decision, with what was decided"
+    "List the pictures in use that could be read in more than one way, with what was decided"
     if "note" not in items: return []
     some = items[items.kept & items.note.fillna("").ne("")]
     return [(path, "noted", note) for path, note in zip(some.path, some.note)]
@@ -29,12 +29,13 @@ def noted(
 def noted_in_words(
     items: pd.DataFrame # of an image set: path, kept; and note, if a scan left any
 ) -> list: # of str: a sentence, or nothing
-    "Say what was decided of how many pictures"
+    "Say what was decided when pictures were read, and for how many"
     found = [(part.split(":")[0], path) for path, _, detail in noted(items) for part in detail.split("; ")]
     kinds = pd.DataFrame(found, columns=["kind", "path"]).groupby("kind", sort=False).path.agg(["size", "first"])
     said = [f"{kind} in {plural(n, 'picture')}, {path} the first" for kind, n, path in kinds.itertuples()]
     return [f"noted: {joined(said, between='; ')}"] if said else []
 
+# %% ../nbs/03a_health.ipynb #c97d44d9
 def _unusable(items):
     return [found for found in left_out(items) if not found[1].startswith(("left aside", "in no class folder", "leak"))]
 
@@ -66,7 +67,7 @@ def problems_in_words(
 
 # %% ../nbs/03a_health.ipynb #298db3a3
 def refuse_problems(
-    problems: pd.DataFrame, # from `problems_of`
+    problems: pd.DataFrame, # from `problems_of`; without rows nothing is raised
     name: str # what the data are called
 ):
     "Raise `BadSetting` with everything that was found"
@@ -77,7 +78,7 @@ def refuse_problems(
 
 # %% ../nbs/03a_health.ipynb #641db4a5
 def chance_level(
-    labels # of the held-out pictures
+    labels # of the held-out pictures, one each
 ) -> tuple: # the most frequent label, and its share
     "Say how often the best constant answer would be right"
     shares = pd.Series(list(labels)).value_counts(normalize=True)

@@ -104,7 +104,7 @@ def colour_of_16_bits(
     x, # uint16 [height, width, 3 or 4]; the fourth is alpha
     im: Image.Image # the picture that the values are of, for what its file says
 ) -> tuple: # (8-bit picture, notes)
-    "Turn colours of 16 bits into 8 bits, where the top bits alone would be nearly black"
+    "Turn colours of 16 bits into 8 bits; the upper eight bits alone would be nearly black"
     import numpy as np
     low, high, notes = _whole_range(np.vstack([x[..., k] for k in range(3)]), im)
     y = np.clip(np.round((x - float(low)) * (255 / (high - low))), 0, 255)
@@ -201,7 +201,7 @@ def as_seen(
 # %% ../nbs/01a_pixels.ipynb #db35b184
 def to_rgb(
     im: Image.Image # of any mode and size
-) -> Image.Image:
+) -> Image.Image: # RGB, 8 bits
     "Convert a picture to what a person sees: upright, on white, 8-bit sRGB"
     return as_seen(im)[0]
 

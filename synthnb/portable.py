@@ -27,7 +27,7 @@ def _plain_head(im, data):
 def unlike(
     data: bytes # of a file that could be decoded
 ) -> str: # "a TIFF file", "turned by its EXIF", …; empty where all see the same
-    "Say why other readers pass over a file, or see it otherwise than `read_image`"
+    "Say why other readers pass over a file, or see it differently from `read_image`"
     try: im = Image.open(io.BytesIO(data))
     except Exception: return "not read by Pillow alone"
     if im.format not in ("JPEG", "MPO", "PNG"): return f"a {im.format} file"
@@ -60,8 +60,8 @@ def as_png(
 # %% ../nbs/01f_portable.ipynb #1e140672
 def portable(
     data: bytes, # of a file that could be decoded
-    png: bool = False # PNG in any case
-) -> Portable:
+    png: bool = False # write PNG in any case
+) -> Portable: # what to write, under which suffix, and why it is not the file that was given
     "Make a file that every reader sees as `read_image` does: the same bytes where that is so already"
     why = unlike(data)
     suffix = ".png" if data.startswith(b"\x89PNG") else ".jpg"

@@ -69,7 +69,7 @@ def markdown(
 def markdown_table(
     table: pd.DataFrame, # its index is not shown
     most: int = 100 # rows; those beyond are counted
-) -> str:
+) -> str: # several lines
     "Write a table in Markdown"
     def row(cells): return "| " + " | ".join(cells) + " |"
     lines = [row(map(markdown, table.columns)), row(["---"] * table.shape[1])]

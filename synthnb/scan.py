@@ -58,7 +58,7 @@ def _passed_over(path):
     return is_litter(path) or path.rsplit("/", 1)[-1].lower() in ("manifest.parquet", "manifest.csv")
 
 def _walk(folder, root, links, prefix="", above=()):
-    "An entry for every file under a folder of this machine, in order"
+    "An entry for every file under a folder of this machine, by name, so that all machines agree on the order"
     try: there = sorted(os.scandir(folder), key=lambda entry: entry.name)
     except OSError as e:
         yield _Entry(prefix.rstrip("/"), "", "unreadable", e.strerror)
@@ -84,7 +84,6 @@ def _found_away(root):
         stamp = sorted((fact, str(value)) for fact, value in facts.items() if fact.lower() in changing)
         if not _passed_over(name): yield _Entry(name, str(stamp))
 
-# %% ../nbs/03_scan.ipynb #1eb35d99
 def _listing(root, links):
     "Every file under a folder: stamp, problem and detail, by path"
     entries = _walk(root, os.path.realpath(root), links) if is_local(root) else _found_away(root)
@@ -97,17 +96,17 @@ def _cache_file(root, kind):
 
 def remember(
     root: Path, # the folder, or the address, that the table tells about
-    kind: str, # what it tells; becomes the suffix of the file in the cache
+    kind: str, # what the table tells; becomes the suffix of the file in the cache
     table: pd.DataFrame # what was found out
 ):
-    "Keep a table about a folder in the cache; say nothing if that cannot be done"
+    "Keep a table about a folder in the cache; raises nothing where the cache cannot be written"
     try: write_atomic(_cache_file(root, kind), table.to_parquet())
     except BadSetting: pass
 
 def recall(
     root: Path, # as given to `remember`
     kind: str # as given to `remember`
-) -> pd.DataFrame: # empty if there is none, or none that can be read
+) -> pd.DataFrame: # empty where none was kept, or it cannot be read
     "Read the table that `remember` kept"
     try: return pd.read_parquet(_cache_file(root, kind))
     except (OSError, ValueError): return pd.DataFrame()
@@ -303,8 +302,8 @@ def scan_folder(
     depth: int = None, # which folder of a path is its class, from 1; None: found out
     labels: str = None # a table of labels (.csv, .tsv, .jsonl), or the column that has them; None: found out
 ) -> pd.DataFrame: # one row a file, in order: path, label, part, sha256, width, height, kept, reason; note
-    """Scan a folder of pictures, and warn of what cannot be used. Sentences on what it was taken for are in its
-    `attrs["taken_for"]`. Raises `NotFound` where there are no pictures, and `BadSetting` where classes are not clear"""
+    """Scan a folder of pictures, and warn of what cannot be used. `attrs["taken_for"]` of the result says in sentences
+    how the folder was read. Raises `NotFound` where there are no pictures, `BadSetting` where classes are not clear"""
     root = place(root)
     if not root.is_dir():
         raise NotFound(f"there is no folder {root}; give one that has a folder of pictures for each class")
@@ -337,11 +336,12 @@ def _checked_table(table):
 def scan_table(
     root: Path, # the folder that the paths start from
     table: pd.DataFrame, # path and label of each picture, and perhaps its part
-    strict: bool = False, # as for `scan_folder`
-    max_pixels: int = MAX_PIXELS, # as for `scan_folder`
-    min_side: int = MIN_SIDE # as for `scan_folder`
+    strict: bool = False, # raise `BadImage` for the first picture that cannot be used, instead of marking it
+    max_pixels: int = MAX_PIXELS, # a picture with more is refused
+    min_side: int = MIN_SIDE # a picture with a shorter side is too small, pixels
 ) -> pd.DataFrame: # the table's rows, and sha256, width, height, kept, reason; note
-    "Look at every file that a table names, and warn of what cannot be used; raises `BadSetting` for no such table"
+    """Read every file that a table names, and warn of what cannot be used; raises `BadSetting` where the table lacks
+    a column or a label, or names a picture twice or outside the root"""
     root, rows = place(root), _checked_table(table)
     with ThreadPoolExecutor() as pool: found = list(pool.map(lambda p: examine(root/p, max_pixels, 1)[0], rows.path))
     found = _judged_file(pd.DataFrame(found, rows.index), min_side)
@@ -361,7 +361,7 @@ def changed_since(
     root: Path, # the folder that the paths start from
     rows: pd.DataFrame # path and sha256 of the pictures to look at
 ) -> pd.DataFrame: # path, problem, detail
-    "Find files that are gone, were changed since the scan, or are not what their suffix says"
+    "Find files that are gone, were changed since the scan, or have a suffix of another format"
     files = [root/path for path in rows.path]
     with ThreadPoolExecutor() as pool: found = list(pool.map(_what_changed, files, rows.sha256))
     found = [[path, *wrong] for path, wrong in zip(rows.path, found) if wrong]
@@ -372,7 +372,7 @@ def fingerprints_of(
     root: Path, # the folder that the paths start from
     rows: pd.DataFrame # path and sha256 of the pictures
 ) -> np.ndarray: # uint8 [n, bytes], in the order of the rows
-    "Compute the fingerprints of a folder's pictures, or recall them"
+    "Compute the fingerprints of a folder's pictures, or read them from the cache"
     from tqdm.auto import tqdm
     known = dict(recall(root, f"{READING}.prints-48").itertuples(name=None))
     rows = rows.assign(sha256=rows.sha256.where(rows.sha256 != "", rows.path)) # rows made by hand

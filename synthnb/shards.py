@@ -237,7 +237,7 @@ def _part_of_shard(path): return part_of(re.sub(r"-\d+(-of-\d+)?$", "", path.ste
 # %% ../nbs/04c_shards.ipynb #b6e38b81
 def unpack_shards(
     paths: list, # from `shards_in`
-    folder: Path, # where the pictures go
+    folder: Path, # where the pictures go, below a folder for each part
     labels: str = None # the column that has the labels; None: found out
 ):
     "Write the pictures of large files as files, and what is known of them as `metadata.jsonl`; raises `BadSetting`"

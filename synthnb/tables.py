@@ -16,8 +16,8 @@ from .files import BadSetting, joined
 TABLES = (".csv", ".tsv", ".jsonl")
 
 def read_table(
-    data: bytes, # the file
-    name: str # its name, for the suffix
+    data: bytes, # of the file
+    name: str # of the file; the suffix tells the format, see `TABLES`
 ) -> pd.DataFrame: # of strings; empty where it cannot be read
     "Read a table of labels"
     try:

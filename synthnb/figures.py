@@ -43,7 +43,8 @@ def of_metric(
     names = list(getattr(comparison, "metrics", None) or ["accuracy"])
     asked = as_metric(names[0] if metric is None else metric)
     if asked.name not in names:
-        raise BadSetting(f"this comparison is of {joined(names)}, not of {asked.name}; compare by it first, with metric=")
+        raise BadSetting(f"this comparison is of {joined(names)}, not of {asked.name}; "
+                         "compare by it first, with metric=")
     return comparison[comparison.metric == asked.name] if "metric" in comparison else comparison, asked
 
 # %% ../nbs/45_figures.ipynb #4d3cd82b

@@ -85,7 +85,7 @@ def shift_gains(
     on: str = None, # name of a shift; None: the mean over all
     baseline: str = None # None: that of the run, or `original`
 ) -> pd.DataFrame: # one row an arm (and trainer): clean, shifted: differences; more: shifted less clean, low, high
-    "Compare what each arm gains under shift with what it gains without; raises `NotFound` for a shift that is not there"
+    "Compare what each arm gains under shift with what it gains without; raises `NotFound` for an unknown shift"
     baseline, rows = baseline or getattr(run, "baseline", "original"), []
     found = _of_shift(at_the_end(networks(run)), on)
     for trainer, part in found.groupby("trainer", sort=False) if "trainer" in found else [(None, found)]:

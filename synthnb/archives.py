@@ -17,6 +17,7 @@ from .layouts import PARTS
 # %% ../nbs/04b_archives.ipynb #b7eacaae
 class BadArchive(SynthnbError): "An archive that is damaged, or that must not be unpacked"
 
+# %% ../nbs/04b_archives.ipynb #ae4005c2
 def _safe(name):
     "Turn the name of an archive's member into a path below the folder"
     raw = name.encode("utf-8", "surrogateescape")
@@ -190,6 +191,7 @@ def pictures_below(
     try: return pictures_root(folder)
     except NotFound: return folder
 
+# %% ../nbs/04b_archives.ipynb #d3a09c18
 def renamed_parts(
     root: Path # what `pictures_root` returned
 ) -> dict: # old → new names

@@ -21,6 +21,7 @@ class _Scan(NamedTuple):
     start: int # of its data in the file
     end: int # where they end
 
+# %% ../nbs/01b_damage.ipynb #c6f8f3ef
 class Jpeg(NamedTuple):
     "What a JPEG file is made of"
     kind: int # 0xC0 and 0xC1: baseline; 0xC2: progressive; 0xC9 and 0xCA: arithmetic; 0: no frame
@@ -70,6 +71,7 @@ def _blocks(jpeg):
     if len(factors) == 1: across = down = 1
     return -(-width // (8 * across)) * -(-height // (8 * down))
 
+# %% ../nbs/01b_damage.ipynb #debad135
 def _lacks_restarts(data, jpeg):
     "Whether restart marks are missing or out of order"
     scan = jpeg.scans[0]
@@ -155,6 +157,7 @@ def _is_one_pass(jpeg):
     scan = jpeg.scans[0]
     return scan.header[:1] == jpeg.frame[5:6]
 
+# %% ../nbs/01b_damage.ipynb #e53eb583
 def jpeg_file(
     data: bytes, # of a JPEG file
     jpeg: Jpeg # its parts

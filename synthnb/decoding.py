@@ -236,6 +236,7 @@ class Decoded(NamedTuple):
     format: str # as Pillow names it
     notes: list # of str: what was decided, and what the file has besides
 
+# %% ../nbs/01c_decoding.ipynb #69b7eba3
 def _frames(im):
     "A note where a file has more than one picture"
     if im.format in ("MPO", "ICO", "ICNS", "JPEG"): return []

@@ -23,7 +23,7 @@ def png(
     fig.savefig(buffer, format="png", dpi=dpi)
     return buffer.getvalue()
 
-
+# %% ../nbs/00a_drawing.ipynb #50a823f7
 def figure(
     width: float, # inches
     height: float # inches

@@ -125,6 +125,7 @@ def decode_image(
     except Problem as e: raise BadImage.of(path, *e.args) from None
     except OSError as e: raise BadImage(f"{path} cannot be read ({e}); see to it or take it away") from None
 
+# %% ../nbs/01_files.ipynb #2485c595
 def read_image(
     path: Path, # or an address, see `place`
     max_pixels: int = MAX_PIXELS, # as in `decode_image`
@@ -195,6 +196,7 @@ def _same_content(a, b):
         if a.stat().st_size != b.stat().st_size: return False
     return a.read_bytes() == b.read_bytes()
 
+# %% ../nbs/01_files.ipynb #5cc561f8
 def link(
     source: Path, # a file
     target: Path # the new name; another file there is left alone

@@ -27,6 +27,7 @@ def _words_of(name):
     words = re.split("[^a-z]+", re.sub("(?<=[a-z])(?=[A-Z])", " ", name).lower())
     return [w if w in _fillers else re.sub("(?<=[a-z])(set|data|images|imgs)$", "", w) for w in words]
 
+# %% ../nbs/02a_layouts.ipynb #515f109b
 def part_of(
     name: str # of a folder
 ) -> tuple: # train, test, validation or None; and the words that are left, a tuple
@@ -63,6 +64,7 @@ def _label_in_name(path):
     words = re.findall(r"[^\W\d_]+", name.lower())
     return "" if not words or words[0] in _cameras else name
 
+# %% ../nbs/02a_layouts.ipynb #c2fed174
 def labels_in_names(
     paths: list # of pictures in one folder
 ) -> dict: # path: label; empty where not every name has one

@@ -25,6 +25,7 @@ def _views(image):
         x, y = right * (image.width - side), low * (image.height - side)
         yield image.crop((x, y, x + side, y + side))
 
+# %% ../nbs/08_marks.ipynb #81ef6526
 def _seen(images, paths, size): # view: uint8 [n, size, size, 3]
     "Read pictures, and what is at their corners"
     def look(path): return [np.asarray(view.resize((size, size))) for view in _views(read_image(images.root/path))]
@@ -37,6 +38,7 @@ def _edges(x): # uint8 [n, size, size, 3] -> float32 [n, size, size, 2]
     grey = x.mean(-1, dtype=np.float32) / 255
     return np.stack([np.gradient(grey, axis=2), np.gradient(grey, axis=1)], -1)
 
+# %% ../nbs/08_marks.ipynb #833d2693
 def common_edges(
     x: np.ndarray, # pictures, uint8 [n, size, size, 3]
     share: float = .85, # part of the pictures that have to agree, or more where there are few
@@ -54,6 +56,7 @@ def _near(mask, reach=2):
     steps = range(2 * reach + 1)
     return np.any([wide[i:i + size, j:j + size] for i in steps for j in steps], axis=0)
 
+# %% ../nbs/08_marks.ipynb #1d37ecc7
 def _of_one_class(masks, least): # {label: share of the view that this class alone has}
     "What only one class has in a view; nothing where pictures are aligned"
     *others, _ = sorted(mask.mean() for mask in masks.values())

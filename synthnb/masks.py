@@ -95,6 +95,7 @@ def masked_homes(
     if both(root): return {"": root}
     return {part: root/part for part in ("train", "validation", "test") if both(root/part)}
 
+# %% ../nbs/06a_masks.ipynb #6f79fb24
 def _masks_by_stem(home):
     "Masks by their path without its ending"
     files = sorted(file for file in (home/"masks").rglob("*") if file.is_file() and not file.name.startswith("."))
@@ -208,6 +209,7 @@ def put_mask(
     link(file, folder/mask_home(path))
     return mask_home(path)
 
+# %% ../nbs/06a_masks.ipynb #f00604ea
 def put_masks(
     items: pd.DataFrame, # rows of a set whose pictures were put into `folder`
     root: Path, # the folder that the paths of their masks start from
@@ -230,6 +232,7 @@ def write_mask(
     image.info["mask"].save(buffer, "PNG")
     write_atomic(folder/mask_home(path), buffer.getvalue())
 
+# %% ../nbs/06a_masks.ipynb #da8d3452
 def made_mask(
     row: dict, # manifest row of the source
     path: str, # of the made picture, relative to `folder`: origin/label/file

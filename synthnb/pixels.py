@@ -23,6 +23,7 @@ def _fills(x, top):
     alike = np.corrcoef(a, b)[0, 1] if a.size > 1 and a.std() and b.std() else 0
     return bool(spread > .02 and alike > .5)
 
+# %% ../nbs/01a_pixels.ipynb #53237f4e
 def likely_bits(
     x # array [height, width], whole numbers from 0 up
 ) -> int: # 8, 10, 12, 14 or 16
@@ -41,6 +42,7 @@ def _tag(im, number):
     try: return None if value is None else float(value)
     except (TypeError, ValueError): return None
 
+# %% ../nbs/01a_pixels.ipynb #c5ed607f
 _scaled = "PPM", "JPEG2000", "JXL", "AVIF", "HEIF" # formats whose decoders scale to all 16 bits
 
 def _said_top(im, top):

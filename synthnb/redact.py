@@ -25,6 +25,7 @@ _key_shapes = [(re.compile(pattern), shown) for pattern, shown in [
 @lru_cache(10_000)
 def _is_secret(name): return bool(_secret_name.search(re.sub("[^a-z]", "", str(name).lower())))
 
+# %% ../nbs/09_redact.ipynb #00742d16
 def is_key(
     name: str, # of a setting
     value=None # of the setting

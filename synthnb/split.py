@@ -73,6 +73,7 @@ def _way_out(real):
     if (sources > 1).any(): return f"I{IF_ALIKE[1:]}; if they are copies, hold out fewer, or leave them out"
     return "Hold out fewer, or leave out the files that are equal to others"
 
+# %% ../nbs/07_split.ipynb #e98b0e3c
 def _refuse_short(real, wanted, got):
     "Raise `BadSetting` where labels give much less than their shares"
     short = [label for label in wanted if got[label] < .8 * wanted[label] - 1 or got[label] == 0 < wanted[label]]

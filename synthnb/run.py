@@ -23,7 +23,7 @@ from .files import BadSetting, NotFound, joined, plural
 from .groups import related
 from .looks import last_look, looks_of
 from .naming import read_rows
-from .records import TRIAL_COLUMNS, Layout, Record, arm_pictures, listed
+from .records import TRIAL_COLUMNS, Layout, Record, arm_pictures, listed, odd_part
 from .report import report as write_report
 from .saved import Network, network_file, open_network
 from .shifted import ShiftedSet
@@ -42,6 +42,8 @@ def read_config(folder: Path) -> dict:
     if lacking:
         raise BadSetting(f"{path} was written by an early version of synthnb and lacks {lacking[0]!r}; "
                          "run it again in a new folder")
+    if odd := odd_part(config): raise BadSetting(f"{path} says {odd} = {str(config.get(odd))[:80]}, which no run does; "
+                                                  "take the file from where the run was made")
     return config
 
 # %% ../nbs/40_run.ipynb #25853a97

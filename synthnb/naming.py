@@ -73,8 +73,9 @@ def read_rows(
     items = pd.read_parquet(table if is_local(table) else io.BytesIO(table.read_bytes()))
     for column in {"path", "mask", "of"} & set(items):
         odd = items[column][items[column].astype(str).map(leads_out).astype(bool)]
-        if len(odd): raise BadSetting(f"{table} names {odd.iat[0]!r}, which lies outside of its folder; nothing of it is "
-                                      "opened, and whoever made it should save the set anew")
+        if not len(odd): continue
+        raise BadSetting(f"{table} names {odd.iat[0]!r}, which lies outside of its folder; nothing of it is opened, "
+                         "and whoever made it should save the set anew")
     return items
 
 # %% ../nbs/01e_naming.ipynb #9c39c0c6

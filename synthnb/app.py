@@ -305,11 +305,10 @@ def _run(file, options, recipe, jobs, backend, until, at_most, tensorboard, mlfl
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", ".*trainings? failed")
         run = experiment.run(jobs, backend, sys.stderr.isatty(), tensorboard, until, at_most)
-    failures = run.failures
     try:
         _print_comparison(run)
         _print_next(run, experiment.study)
-    finally: status = _status_of(failures)
+    finally: status = _status_of(run.failures)
     if tensorboard: print(f"curves: tensorboard --logdir {run.folder/'tensorboard'}")
     if experiment.keep_models: print(kept_in_words(run.layout.folder/"networks"))
     if mlflow: mirror(run, mlflow)

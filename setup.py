@@ -1,4 +1,5 @@
 """Everything that is said here comes from settings.ini: setuptools alone reads it, so an isolated build needs no more."""
+import re
 from configparser import ConfigParser
 from pathlib import Path
 
@@ -11,13 +12,18 @@ cfg = config['DEFAULT']
 licenses = {'apache2': 'Apache-2.0', 'mit': 'MIT', 'bsd3': 'BSD-3-Clause'}
 statuses = {'1': 'Planning', '2': 'Pre-Alpha', '3': 'Alpha', '4': 'Beta', '5': 'Production/Stable'}
 pythons = ['3.10', '3.11', '3.12', '3.13']  # those with a TensorFlow 2.21 wheel
+# links and pictures of README.md hold beside it; PyPI shows it elsewhere
+source = f"{cfg['git_url']}/{{}}/{cfg['branch']}/"
+readme = Path('README.md').read_text(encoding='utf-8')
+readme = re.sub(r'(!\[[^\]]*\]\()(nbs/)', r'\1' + source.format('raw') + r'\2', readme)
+readme = re.sub(r'\]\((nbs/)', '](' + source.format('blob') + r'\1', readme)
 extras = {key.removesuffix('_requirements'): cfg[key].split() for key in cfg if key.endswith('_requirements')}
 
 setup(
     name=cfg['lib_name'],
     version=cfg['version'],
     description=cfg['description'],
-    long_description=Path('README.md').read_text(encoding='utf-8'),
+    long_description=readme,
     long_description_content_type='text/markdown',
     author=cfg['author'],
     url=cfg['git_url'],

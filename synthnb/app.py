@@ -14,7 +14,7 @@ from .comparison import of_test
 from .data import ImageSet, datasets, load
 from .export import LAYOUTS
 from .files import BadSetting, NotFound, SynthnbError, cores, joined, plural
-from .forecast import agree, forecast
+from .forecast import agree, agree_to_servers, forecast
 from .generate import augment, dry_run, prepare
 from .health import chance_level
 from .meta import meta
@@ -300,15 +300,15 @@ def _run(file, options, recipe, jobs, backend, until, at_most, tensorboard, mlfl
     if jobs is None: jobs = cores() if experiment.config["size"] <= 64 else 1
     makers = generators_in_words(design.arms)
     print(*experiment.taken_for, plan_in_words(experiment.config), *makers, *chance, sep="\n", flush=True)
+    if file: agree_to_servers(design.arms, f"{options} {given}", yes)
     if backend == "loky": agree(forecast(experiment, jobs), yes)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", ".*trainings? failed")
         run = experiment.run(jobs, backend, sys.stderr.isatty(), tensorboard, until, at_most)
-    failures = run.failures
     try:
         _print_comparison(run)
         _print_next(run, experiment.study)
-    finally: status = _status_of(failures)
+    finally: status = _status_of(run.failures)
     if tensorboard: print(f"curves: tensorboard --logdir {run.folder/'tensorboard'}")
     if experiment.keep_models: print(kept_in_words(run.layout.folder/"networks"))
     if mlflow: mirror(run, mlflow)

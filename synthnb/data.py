@@ -8,7 +8,7 @@ __all__ = ['COLUMNS', 'ImageSet', 'parquet_bytes', 'write_manifest', 'shared', '
            'warp', 'figure', 'png']
 
 # %% ../nbs/00_data.ipynb #2346633c
-import hashlib, io, os, warnings
+import hashlib, os, warnings
 from itertools import combinations
 from pathlib import Path
 
@@ -27,7 +27,7 @@ from .files import (
     plural, read_image, seeded, write_atomic)
 from .health import left_out, noted
 from .masks import MASK_COLUMNS, mask_problems, masked_homes, put_masks, scan_masked
-from .naming import put_pictures
+from .naming import put_pictures, read_rows
 from .scan import changed_since, fingerprints_of, scan_folder, scan_table
 from .split import IF_ALIKE, copies_in_words, drawn, held_out
 
@@ -217,7 +217,7 @@ def open(cls: ImageSet, folder: Path # or an address
     path = place(folder)/"manifest.parquet"
     if not path.is_file():
         raise NotFound(f"{folder} has no manifest.parquet; ImageSet.from_folder scans a folder of class folders")
-    return cls(pd.read_parquet(path if is_local(path) else io.BytesIO(path.read_bytes())), place(folder))
+    return cls(read_rows(path), place(folder))
 
 # %% ../nbs/00_data.ipynb #01f92f30
 @patch

@@ -88,7 +88,8 @@ def svg(
 ) -> str: # an element of HTML; its colours are variables `--f-…` of the page
     "Draw a figure as SVG for an HTML page, with the colours and the font of that page"
     text = _svg_text(fig)
-    root, mark = ElementTree.fromstring(text), hashlib.sha1(text.encode()).hexdigest()[:8] + "-"
+    root, content = ElementTree.fromstring(text), hashlib.sha1(text.encode(), usedforsecurity=False)
+    mark = content.hexdigest()[:8] + "-"
     _tidied(root, mark)
     for name in ("width", "height", "version"): root.attrib.pop(name, None)
     root.attrib |= {"role": "img", "aria-label": alt, "fill": "var(--f-000000)"}

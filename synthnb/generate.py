@@ -20,6 +20,7 @@ from .duplicates import near_duplicates
 from .files import BadSetting, LeakError, NotFound, read_image
 from .making import Making, Wish
 from .masks import made_mask
+from .naming import folder_below
 from .novelty import in_words, remedy
 from .provenance import merge, missing_of, settle, sign, signature
 
@@ -79,7 +80,7 @@ def _picture_names(row, generator, fitted_on, n, seed):
     old, origin = Path(row["path"]), getattr(generator, "origin", "generated")
     stem = old.stem.encode()[:200].decode(errors="ignore") # a name has at most 255 bytes
     suffix = ".jpg" if old.suffix.lower() in (".jpg", ".jpeg") else ".png"
-    return [f"{origin}/{row['label']}/{stem}-{key}-{k}{suffix}" for k in range(n)]
+    return [f"{origin}/{folder_below(row['label'])}/{stem}-{key}-{k}{suffix}" for k in range(n)]
 
 # %% ../nbs/10_generate.ipynb #68c5a3ea
 def refuse_shown(

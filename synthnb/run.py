@@ -22,7 +22,8 @@ from .draws import overlap as overlap_of
 from .files import BadSetting, NotFound, joined, plural
 from .groups import related
 from .looks import last_look, looks_of
-from .records import TRIAL_COLUMNS, Layout, Record, arm_pictures, listed
+from .naming import read_rows
+from .records import TRIAL_COLUMNS, Layout, Record, arm_pictures, listed, odd_part
 from .report import report as write_report
 from .saved import Network, network_file, open_network
 from .shifted import ShiftedSet
@@ -43,6 +44,8 @@ def read_config(
     if lacking:
         raise BadSetting(f"{path} was written by an early version of synthnb and lacks {lacking[0]!r}; "
                          "run it again in a new folder")
+    if odd := odd_part(config): raise BadSetting(f"{path} says {odd} = {str(config.get(odd))[:80]}, which no run does; "
+                                                  "take the file from where the run was made")
     return config
 
 # %% ../nbs/40_run.ipynb #25853a97
@@ -230,7 +233,7 @@ def failures(self: Run) -> pd.DataFrame:
 def _replicate_table(self: Run, replicate, per_class):
     "Pictures of one replicate, with paths from the run folder"
     folder = self.layout.replicate(replicate, per_class)
-    items = pd.read_parquet(folder/"replicate.parquet")
+    items = read_rows(folder/"replicate.parquet")
     prefix = folder.relative_to(self.folder).as_posix() + "/"
     paths = np.where(items.path == "", "", prefix + items.path)
     return items.assign(replicate=replicate, per_class=float(per_class or np.nan), path=paths)
@@ -243,7 +246,7 @@ def manifest(self: Run) -> pd.DataFrame:
     made = [at for at in each if (self.layout.replicate(*at)/"replicate.parquet").exists()]
     written = self.folder/"manifest.parquet"
     whole = len(made) == len(each) and (self.layout.test/"manifest.parquet").exists()
-    if written.exists() and not whole: return pd.read_parquet(written)
+    if written.exists() and not whole: return read_rows(written)
     held = self.test.items
     held = held.assign(replicate=-1, per_class=np.nan, arms="", part="test", path="test/" + held.path)
     return pd.concat([held, *(self._replicate_table(*at) for at in made)], ignore_index=True)
@@ -286,7 +289,7 @@ def drawn(self: Run,
     folder = self.layout.replicate(replicate, per_class)
     path = folder/"replicate.parquet"
     if not path.exists(): raise NotFound(f"replicate {replicate} has no pictures in {self.folder} (yet)")
-    return ImageSet(pd.read_parquet(path), folder)
+    return ImageSet(read_rows(path), folder)
 
 # %% ../nbs/40_run.ipynb #ae1c5818
 @patch

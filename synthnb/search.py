@@ -19,6 +19,7 @@ from .arms import Arm, asked
 from .data import ImageSet
 from .design import described, refuse_leaks
 from .files import BadSetting, NotFound, SynthnbError, joined, locked, plural, seeded, write_atomic
+from .naming import read_rows
 from .records import arm_pictures
 from .recipes import Recipe
 from .replicate import make_pictures, validation_rows
@@ -217,7 +218,7 @@ def divided(self: _Asked) -> tuple: # pictures to train on, and validation pictu
     folder = self.out/"pictures"
     if not has_pictures(folder, True):
         make_pictures(self.real, [self.arm], self.per_class, folder, self.draw, self.validation)
-    drawn = ImageSet(pd.read_parquet(folder/"replicate.parquet"), folder)
+    drawn = ImageSet(read_rows(folder/"replicate.parquet"), folder)
     kept_out = drawn.only(part="validation")
     images = arm_pictures(drawn, self.arm.name, self.arm.times)
     refuse_leaks(images, kept_out, near=True)
@@ -337,7 +338,7 @@ def _corrected(self: Found, kept_out) -> float: # None: not known
 def tuned(self: Found) -> dict: # JSON-able
     "What the configuration of a run says of the search"
     s, rows, folder = self.asked, self.tries, self.out/"pictures"
-    kept_out = ImageSet(pd.read_parquet(folder/"replicate.parquet"), folder).only(part="validation")
+    kept_out = ImageSet(read_rows(folder/"replicate.parquet"), folder).only(part="validation")
     best, first = rows.loc[self.best], rows.accuracy.iat[0]
     return dict(tried=len(rows), failed=int(rows.cross_entropy.isna().sum()), by="cross-entropy",
         pictures=len(kept_out), steps=s.steps, arm=s.arm.name if s.arm.makers or s.arm != Arm(s.arm.name) else None,

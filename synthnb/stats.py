@@ -222,7 +222,7 @@ def power_of(
     joint: bool = False # whether the arms are tested jointly, so that the least p of the signs is the same for all
 ) -> float: # 0..1
     "Give the chance that an effect ends in `helps`; raises `BadSetting` for a design that cannot be"
-    from statsmodels.stats.power import ttest_power
+    from scipy.stats import nct, t
     _check_design(replicates, sd, arms, pictures)
     if not np.isfinite(effect): raise BadSetting(f"effect={effect}: give a number, such as 0.03 for three points")
     n, b, flips = replicates, pictures**2, 2 ** (replicates - 1)
@@ -232,7 +232,8 @@ def power_of(
     if n <= 10: return _counted_power(abs(effect), n, sd, .05 / arms, pictures, .05 / signs)
     level = min(level, .05 / arms)
     freedom = _joint_freedom(sd**2 / n, b, n)
-    return float(ttest_power(abs(effect) / np.sqrt(sd**2 + n * b), n, level / 2, df=freedom, alternative="larger"))
+    errors = abs(effect) / np.sqrt(sd**2 / n + b) # the effect in standard errors
+    return float(nct.sf(t.isf(level / 2, freedom), freedom, errors))
 
 # %% ../nbs/42_stats.ipynb #827f0b1d
 def _check_power(power):

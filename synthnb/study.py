@@ -47,7 +47,8 @@ def make_generator(
     lacking = [k for k, p in known.items() if p.default is p.empty and k not in options]
     if lacking: raise BadSetting(f"{name} needs its parameter {lacking[0]!r}")
     try: return kind(**options)
-    except (TypeError, ValueError) as e: raise BadSetting(f"{name} does not take {options}: {e}") from None
+    except (AttributeError, TypeError, ValueError) as e:
+        raise BadSetting(f"{name} does not take {options}: {e}") from None
 
 # %% ../nbs/50_study.ipynb #86dc2e88
 def named_generators(

@@ -19,6 +19,7 @@ from .compare import REFERENCE
 from .data import ImageSet, write_manifest
 from .design import Arm, Design, asked, refuse_leaks
 from .files import BadSetting, SynthnbError, joined, seeded, write_atomic
+from .naming import read_rows
 from .records import arm_pictures
 from .replicate import make_pictures
 from .run import Run
@@ -206,7 +207,7 @@ def add_trials(self: Work,
 ):
     "Add the missing trainings of a replicate, whose pictures are read and checked once for all arms"
     e, folder = self.experiment, self.experiment.layout.replicate(replicate, per_class)
-    drawn = ImageSet(pd.read_parquet(folder/"replicate.parquet"), folder)
+    drawn = ImageSet(read_rows(folder/"replicate.parquet"), folder)
     refuse_leaks(drawn, e.test)
     for m in self.missing.get((replicate, per_class), []):
         task = trial_task(e, drawn, m.arm, replicate, per_class, m.budgets, self.tensorboard, m.trainer)

@@ -10,6 +10,7 @@ import numpy as np
 from fastcore.basics import patch
 
 from .data import ORIGINS, ImageSet, plan, square
+from .diffusers_images import spare_triton
 from .files import BadSetting, NotFound, seeded
 from .model import Recipe
 from .recipes import batches_of
@@ -17,7 +18,8 @@ from .trainers import RecipeTrainer, TrainingSet, recipe_for
 
 # %% ../nbs/24a_torch_trainer.ipynb #fe7ed0bd
 def load_torch(): # the module
-    "Import PyTorch; raises `NotFound` where it is not installed"
+    "Import PyTorch, also where TensorFlow is loaded; raises `NotFound` where it is not installed"
+    spare_triton()
     try: import torch
     except ImportError: raise NotFound("PyTorch is not installed; install it with: pip install torch") from None
     return torch

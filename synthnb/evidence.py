@@ -13,7 +13,7 @@ import pandas as pd
 from .budgets import area
 from .compare import REFERENCE, at, in_words, points, settings, worded
 from .comparison import TEST, of_trainer
-from .figures import Panel, accuracy_figure, curve_figure, curves, difference_figure
+from .figures import Panel, accuracy_figure, curve_figure, curves, difference_figure, of_metric
 from .files import joined, plural
 from .page import drawn, folded, paragraph, section, table, where_possible
 from .peeking import peeking
@@ -142,26 +142,29 @@ def _areas_in_words(trials, predictions, comparison): # yields one paragraph, or
     found = area(at(trials, setting), seen, comparison.baseline)
     said = [f"{row.arm} {points(row.area)} points ({points(row.area_low)} to {points(row.area_high)})"
             for row in found.itertuples() if row.arm != REFERENCE]
-    if said: yield paragraph(f"On average over all budgets (on a logarithmic scale), the difference to "
+    if said: yield paragraph(f"On average over all budgets (on a logarithmic scale), the difference in accuracy to "
                              f"{comparison.baseline} is, with 95 % intervals that are not corrected: {joined(said)}.")
 
 # %% ../nbs/46f_evidence.ipynb #2b82d6ce
 def _seen_in_curve(trials, comparison, x):
     "Where each line begins and ends"
-    lines, _ = curves(trials, comparison, x)
-    ends = [f"{name} from {100 * rows['mean'].iat[0]:.1f} to {100 * rows['mean'].iat[-1]:.1f} %"
+    shown, metric = of_metric(comparison)
+    lines, _ = curves(trials, shown, x)
+    scale, unit, digits = (100, " %", 1) if metric.unit else (1, "", 3)
+    ends = [f"{name} from {scale * rows['mean'].iat[0]:.{digits}f} to {scale * rows['mean'].iat[-1]:.{digits}f}{unit}"
             for name, rows in lines.items()]
-    return f"Held-out accuracy, smallest to largest {x}: {joined(ends)}."
+    return f"Held-out {metric.name}, smallest to largest {x}: {joined(ends)}."
 
 # %% ../nbs/46f_evidence.ipynb #564baf77
 _axes = dict(budget="the length of the training", per_class="the number of real pictures of each class",
     share="the synthetic part of the training pictures")
 
 def _curves_of(trials, comparison, predictions): # yields HTML
+    comparison, metric = of_metric(comparison)
     over = list(_worth_a_curve(trials, comparison))
     if not over: return
     yield from _areas_in_words(trials, predictions, comparison)
-    shown = [drawn(curve_figure(trials, x, comparison), f"Held-out accuracy and difference to the baseline over "
+    shown = [drawn(curve_figure(trials, x, comparison), f"Held-out {metric.name} and difference to the baseline over "
                    f"{_axes[x]}.", _seen_in_curve(trials, comparison, x)) for x in over]
     yield f'<div class="figures">{"".join(shown)}</div>'
 
@@ -174,13 +177,13 @@ def curve_sections(
     "Draw accuracy over what varies: budgets, numbers of real pictures, synthetic shares"
     found = list(_by_trainer(_curves_of, trials, comparison, predictions))
     if not found: return
-    read = paragraph("Above, the held-out accuracy of each arm; below, its paired difference to the baseline: means "
+    read = paragraph("Above, each arm on the held-out pictures; below, its paired difference to the baseline: means "
                      "with 95 % intervals. Whatever is not on the axis is at its last setting.")
     yield section("Curves", read, *found)
 
 # %% ../nbs/46f_evidence.ipynb #e47a5c7b
 def _about_spread(run, trials, predictions): # yields HTML
-    yield paragraph("A difference to the baseline varies with the held-out pictures, with the random numbers of a "
+    yield paragraph("A difference in accuracy varies with the held-out pictures, with the random numbers of a "
         "training (seed), with the real pictures drawn to train on (draw), and with what the generator made of them. "
         "The figure says how much of the uncertainty comes from each part, in the last setting. Where every replicate "
         "changes several parts at once, these stand together. In brackets: how many there were.")

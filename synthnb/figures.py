@@ -16,8 +16,8 @@ import pandas as pd
 from .compare import REFERENCE, accuracies, at, compare, in_words, points, settings
 from .comparison import of_test, of_trainer
 from .drawing import GREY, INK, LINES, MARKERS, PURPLE, SMALL, WIDTH, figure
-from .files import BadSetting, joined
-from .metrics import METRICS, as_metric, measured
+from .files import BadSetting, NotFound, joined
+from .metrics import METRICS, Metric, as_metric, measured
 from .wording import COLOURS
 
 # %% ../nbs/45_figures.ipynb #88797f95
@@ -35,13 +35,21 @@ def compared(
     return of_test(trials), of_test(comparison)
 
 # %% ../nbs/45_figures.ipynb #81aa48c9
+def _named(name, facts):
+    "The metric of a name; a function that a comparison only knows by its name is asked for where it is needed"
+    try: return as_metric(name)
+    except NotFound: pass
+    def ask(*_): raise BadSetting(f"metric {name!r} is a function of yours; give it to the figure too, with metric=")
+    return Metric(name, ask, **facts)
+
 def of_metric(
     comparison: pd.DataFrame, # from `compare`
     metric = None # one of its metrics; None: the first
 ) -> tuple: # (its rows of that metric, the `Metric`)
     "Choose one metric of a comparison; raises `BadSetting` where the comparison is of others"
-    names = list(getattr(comparison, "metrics", None) or ["accuracy"])
-    asked = as_metric(names[0] if metric is None else metric)
+    facts = getattr(comparison, "metrics", None) or dict(accuracy={})
+    names = list(facts)
+    asked = _named(names[0], facts[names[0]]) if metric is None else as_metric(metric)
     if asked.name not in names:
         raise BadSetting(f"this comparison is of {joined(names)}, not of {asked.name}; "
                          "compare by it first, with metric=")

@@ -35,7 +35,7 @@ def compared(
     return of_test(trials), of_test(comparison)
 
 # %% ../nbs/45_figures.ipynb #81aa48c9
-def _named(name, facts):
+def _metric_called(name, facts):
     "The metric of a name; a function that a comparison only knows by its name is asked for where it is needed"
     try: return as_metric(name)
     except NotFound: pass
@@ -49,7 +49,7 @@ def of_metric(
     "Choose one metric of a comparison; raises `BadSetting` where the comparison is of others"
     facts = getattr(comparison, "metrics", None) or dict(accuracy={})
     names = list(facts)
-    asked = _named(names[0], facts[names[0]]) if metric is None else as_metric(metric)
+    asked = _metric_called(names[0], facts[names[0]]) if metric is None else as_metric(metric)
     if asked.name not in names:
         raise BadSetting(f"this comparison is of {joined(names)}, not of {asked.name}; "
                          "compare by it first, with metric=")

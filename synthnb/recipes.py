@@ -9,6 +9,7 @@ __all__ = ['Recipe', 'batches_of', 'fit', 'LOOK']
 from collections import deque
 from contextlib import closing, nullcontext
 from dataclasses import dataclass, fields
+from numbers import Integral, Real
 
 import numpy as np
 from fastcore.basics import patch
@@ -74,7 +75,13 @@ def _check(self: Recipe):
     check_optimization(**self._some(_OPTIMIZATION))
     if self.loss is not None and self.loss not in LOSSES:
         raise BadSetting(f"there is no loss {self.loss!r}; there are {joined(LOSSES)}")
-    def number(value): return isinstance(value, (int, float))
+    def number(value): return isinstance(value, Real)
+    for name in ("batch", "size"):
+        if not (isinstance(getattr(self, name), Integral) and getattr(self, name) >= 1):
+            raise BadSetting(f"{name}={getattr(self, name)!r}: give a whole number, at least 1")
+    for name in ("shear", "zoom", "rotate"):
+        if not (number(getattr(self, name)) and getattr(self, name) >= 0):
+            raise BadSetting(f"{name}={getattr(self, name)!r}: give a number, at least 0")
     if not (number(self.smoothing) and 0 <= self.smoothing < 1):
         raise BadSetting(f"smoothing={self.smoothing!r}: give a part of each label, at least 0 and below 1")
     if not (number(self.temperature) and self.temperature > 0):

@@ -236,7 +236,7 @@ def _trimaps_from_tfds(folder):
     note_source(folder, name="pets-trimaps", tfds=builder.info.full_name, licence="CC BY-SA 4.0")
 
 # %% ../nbs/04_catalogue.ipynb #1b273414
-def _named(name, sha256, limits):
+def _from_catalogue(name, sha256, limits):
     "The folder of a set of the catalogue"
     about, home = CATALOGUE[name], _home_of(name)
     notes = dict(name=name, licence=about["licence"], source=about["source"])
@@ -292,7 +292,7 @@ def fetch(
     """Find the folder of a data set, which is fetched and unpacked the first time; raises `NotFound`, `BadDownload`,
     `BadArchive` or `BadSetting`"""
     name = os.fspath(name)
-    if name in CATALOGUE: return _named(name, sha256, limits)
+    if name in CATALOGUE: return _from_catalogue(name, sha256, limits)
     if name.startswith("tfds:"):
         home = cache()/"datasets"/re.sub(r"[^\w.-]+", "-", name)
         return pictures_below(whole_folder(home, partial(_from_tfds, name[5:], [], {})))

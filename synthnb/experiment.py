@@ -279,6 +279,9 @@ def _warn_of(failures):
                   "run.failures has the tracebacks, and running again tries them again")
 
 # %% ../nbs/30_experiment.ipynb #3c34440e
+_lines = dict(delay=30, mininterval=30, # seconds
+    bar_format="{desc}: {percentage:.0f} % after {elapsed}, {remaining} left{postfix}\n")
+
 @patch
 def _make(self: Experiment, jobs, backend, progress, tensorboard) -> Run:
     "Make what is missing"
@@ -290,7 +293,8 @@ def _make(self: Experiment, jobs, backend, progress, tensorboard) -> Run:
     few = "" if self.looks else too_few(self.design.draws, self.comparisons)
     if few and missing_trainings(self): warnings.warn(few)
     if self.keep_models: _warn_of_networks(without_network(self))
-    def new_bar(disable, **options): return tqdm(disable=disable or not progress, mininterval=.5, **options)
+    how = _lines if progress == "lines" else dict(mininterval=.5)
+    def new_bar(disable, **options): return tqdm(disable=disable or not progress, **how, **options)
     with _alone(self.out):
         self._claim(jobs)
         with workers(jobs, backend, self.config["threads"]) as run_tasks: 
@@ -360,7 +364,7 @@ def _grow(self: Experiment, *how) -> Run:
 def run(self: Experiment, 
     jobs: int = 1, # processes at a time, from 1; the cores are shared out among them
     backend: str = "loky", # or ray, dask: see `workers`
-    progress: bool = True, # show bars
+    progress: bool = True, # show bars; "lines": a line each half minute, for a log
     tensorboard: bool = False, # write the curves of each training into the folder `tensorboard`
     until: str = None, # "decided": add replicates until every comparison has a verdict; None: do not
     at_most: int | list = None # with `until`: the most replicates, or all numbers of replicates to look at

@@ -104,9 +104,9 @@ def _refuse(items, folder, layout):
                          f"images.part({parts[0]!r})")
     odd = sorted(set(items.part) - {"", "train", "validation", "test"})
     if odd: raise BadSetting(f"the part {odd[0]!r} is not known to readers; call it train, validation or test")
-    if "replicate" in items and items.replicate.nunique() > 1:
-        raise BadSetting(f"the pictures are of {items.replicate.nunique()} replicates, and one picture is in several; "
-                         "export one of them: images.only(replicate=[-1, 0])")
+    if "replicate" in items and (n := items.replicate[items.replicate >= 0].nunique()) > 1: # below: held out
+        raise BadSetting(f"the pictures are of {n} replicates, each with some of its own; export one of them: "
+                         "of_replicate(images, 0), in a terminal --replicate 0")
 
 # %% ../nbs/05a_export.ipynb #15ce7fd2
 def _write_pictures(plan, root, folder, copy):

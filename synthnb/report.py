@@ -183,7 +183,7 @@ def _section_links(sections):
 def report(
     run, # a `Run`, finished or not; it has at least one trial of the baseline
     margin: float = None, # a difference this small does not matter: 0.01 is one point; None: that of the run
-    baseline: str = None, # None: `original`, or the first arm
+    baseline: str = None, # arm that the others are compared with; None: that of the run, or `original`
     declared: list = None, # comparisons that count, see `family`; None: those declared before the run
     metric: list = None, # see `metrics.as_metric`; None: those declared before the run, or accuracy
     notebook: bool = False # also write report.ipynb, which makes the comparison and the report again

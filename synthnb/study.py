@@ -74,7 +74,11 @@ def named_generators(
 def named_trainers(
     given: str | list # names, with parameters or not, see `generator_of`; a string may have several with commas
 ) -> list: # of trainers
-    "Make the trainers that a study compares"
+    "Make the trainers that a study compares; raises `BadSetting` for what is no name"
+    other = [one for one in listed(given) if not isinstance(one, str)]
+    if other:
+        raise BadSetting(f"a study takes trainers by name, since its file has to run again, and {other[0]!r} is none; "
+                         "with s = study(…) write Experiment(s.real, s.test, s.arms, trainers=[…], out=…)")
     specs = [generator_of(spec) for spec in specs_of(given, [*TRAINERS, "unet"])]
     labels = labels_of(specs)
     refuse_twice("trainer", labels)

@@ -20,7 +20,7 @@ from .options import Parser, add_options_of, named_value, number_or_balance, rea
 from .planning import plan
 from .records import listed
 from .saved import kept_in_words
-from .headline import published
+from .headline import published, warnings_of
 from .replicate import of_replicate
 from .report import report
 from .results import open_run, read_results
@@ -217,7 +217,7 @@ def _print_comparison(run, notebook=False, **given):
     if run.config["as_published"]: 
         print("", "The study's own protocol; `published` is the accuracy on its training batches, and says nothing "
               "about held-out pictures:", published(run.trials).round(3).to_string(index=False), sep="\n")
-    print("", *comparison.progress(), sep="\n")
+    print("", *warnings_of(run, of_test(run.trials), comparison, run.known_predictions), sep="\n")
     print("", comparison.readable().to_string(index=False), "", sep="\n")
     print(comparison.scope())
     if "on" in whole:
@@ -370,8 +370,6 @@ def _report(folder, **given):
     notebook = given.pop("notebook", False)
     run = open_run(folder, **given)
     if "answers" in run.config: print(*run.config["taken_for"], sep="\n")
-    there = [path.exists() for *_, path in run.layout.records()]
-    if any(there) and not all(there): print(f"{run}; the command that made it resumes it", "", sep="\n")
     _print_comparison(run, notebook, **{k: given[k] for k in ("margin", "baseline", "metric") if k in given})
     if notebook: print(f"notebook: {run.folder/'report.ipynb'}")
 

@@ -188,6 +188,15 @@ def _left_out_pairs(comparison): # yields one sentence, or none
     if pairs: yield f"Left out, because one side of the pair is missing: {joined(pairs, between='; ')}."
 
 # %% ../nbs/46e_headline.ipynb #f127e051
+def _better_known(comparison): # yields one sentence, or none
+    "Say where the reference is far ahead of the network that was asked"
+    last = comparison.last()
+    apart, own = last[last.verdict == "reference"], last[last.verdict == "baseline"]
+    if comparison.metrics or not len(apart) or not apart.low.iat[0] > own.high.iat[0]: return
+    yield (f"Logistic regression on the features of a network pretrained on ImageNet is right about "
+           f"{100 * apart['mean'].iat[0]:.1f} % of the held-out pictures, {comparison.baseline} about "
+           f"{100 * own['mean'].iat[0]:.1f} %. Ask the question of it too: trainers=\"frozen\", or --trainers frozen.")
+
 def warnings_of(
     run, # a `Run`
     trials: pd.DataFrame, # one row a trial
@@ -199,7 +208,7 @@ def warnings_of(
     found = [_about_chance(run, trials, comparison, predictions)[1]]
     found += [f"{text[0].upper()}{text[1:]}." for text in comparison.progress()]
     if harm: found.append(" ".join(said))
-    if "answers" not in run.config: found += _undone(run, trials)
+    if "answers" not in run.config: found += [*_better_known(comparison), *_undone(run, trials)]
     return [text for text in (*found, *_left_out_pairs(comparison)) if text]
 
 # %% ../nbs/46e_headline.ipynb #dd7933cc

@@ -17,7 +17,7 @@ from .forecast import agree, agree_to_servers, chance_in_words, forecast, plan_i
 from .generate import augment, dry_run, prepare
 from .meta import meta
 from .options import Parser, add_options_of, named_value, number_or_balance, reader, style_names
-from .planning import plan
+from .planning import plan, sought
 from .records import listed
 from .saved import kept_in_words
 from .headline import published, warnings_of
@@ -359,9 +359,8 @@ def _say(message, *_, **__): print(f"synthnb: {message}", file=sys.stderr)
 def _plan(folder, **given):
     "Print what designs for the next run could find"
     table = plan(open_run(folder, **{k: v for k, v in given.items() if k == "baseline"}), **given)
-    effect, margin, comparisons, metric = (table.attrs[name] for name in ("effect", "margin", "comparisons", "metric"))
-    of = "points" if metric == "accuracy" else f"points of {metric}"
-    to_find = f"a difference of {100 * effect:g} {of}" if margin is None else f"none within ±{100 * margin:g} {of}"
+    margin, comparisons = table.attrs["margin"], table.attrs["comparisons"]
+    to_find = f"{'a difference of' if margin is None else 'none within'} {sought(table)}"
     print(f"Chance to find {to_find}, corrected for {plural(comparisons, 'comparison')}; its range is "
           "what this run leaves open", "", table.round(2).to_string(index=False), sep="\n")
 

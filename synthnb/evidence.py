@@ -13,7 +13,7 @@ import pandas as pd
 from .budgets import area
 from .compare import REFERENCE, at, in_words, points, settings, worded
 from .comparison import TEST, of_trainer
-from .figures import Panel, accuracy_figure, curve_figure, curves, difference_figure, of_metric
+from .figures import Panel, accuracy_figure, curve_figure, curves, difference_figure
 from .files import joined, plural
 from .page import drawn, folded, paragraph, section, table, where_possible
 from .peeking import peeking
@@ -148,23 +148,20 @@ def _areas_in_words(trials, predictions, comparison): # yields one paragraph, or
 # %% ../nbs/46f_evidence.ipynb #2b82d6ce
 def _seen_in_curve(trials, comparison, x):
     "Where each line begins and ends"
-    shown, metric = of_metric(comparison)
-    lines, _ = curves(trials, shown, x)
-    scale, unit, digits = (100, " %", 1) if metric.unit else (1, "", 3)
-    ends = [f"{name} from {scale * rows['mean'].iat[0]:.{digits}f} to {scale * rows['mean'].iat[-1]:.{digits}f}{unit}"
+    lines, _ = curves(trials, comparison, x)
+    ends = [f"{name} from {100 * rows['mean'].iat[0]:.1f} to {100 * rows['mean'].iat[-1]:.1f} %"
             for name, rows in lines.items()]
-    return f"Held-out {metric.name}, smallest to largest {x}: {joined(ends)}."
+    return f"Held-out accuracy, smallest to largest {x}: {joined(ends)}."
 
 # %% ../nbs/46f_evidence.ipynb #564baf77
 _axes = dict(budget="the length of the training", per_class="the number of real pictures of each class",
     share="the synthetic part of the training pictures")
 
 def _curves_of(trials, comparison, predictions): # yields HTML
-    comparison, metric = of_metric(comparison)
     over = list(_worth_a_curve(trials, comparison))
     if not over: return
     yield from _areas_in_words(trials, predictions, comparison)
-    shown = [drawn(curve_figure(trials, x, comparison), f"Held-out {metric.name} and difference to the baseline over "
+    shown = [drawn(curve_figure(trials, x, comparison), f"Held-out accuracy and difference to the baseline over "
                    f"{_axes[x]}.", _seen_in_curve(trials, comparison, x)) for x in over]
     yield f'<div class="figures">{"".join(shown)}</div>'
 
@@ -172,7 +169,7 @@ def _curves_of(trials, comparison, predictions): # yields HTML
 def curve_sections(
     trials: pd.DataFrame, # one row a trial
     predictions: pd.DataFrame, # one row a held-out picture and trial; None: not known
-    comparison # of these trials
+    comparison # of these trials, by accuracy
 ): # yields one section as HTML, or none
     "Draw accuracy over what varies: budgets, numbers of real pictures, synthetic shares"
     found = list(_by_trainer(_curves_of, trials, comparison, predictions))

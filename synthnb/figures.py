@@ -137,6 +137,10 @@ def accuracy_figure(
     return fig
 
 # %% ../nbs/45_figures.ipynb #45ad6e3a
+def _against(metric, baseline):
+    "What an axis of differences is called"
+    return f"{'points ' if metric.unit else ''}against {tag(baseline)}"
+
 def _draw_difference(ax, y, row, each, scale):
     "One arm: its pairs, and above them the mean with its interval; shares in points"
     middle, low, high = (scale * row[k] for k in ("difference", "difference_low", "difference_high"))
@@ -170,9 +174,9 @@ def difference_figure(
     for y, (_, row) in enumerate(arms.iterrows()): _draw_difference(ax, y, row, table[row.arm] - table[baseline], scale)
     ax.set_yticks(range(len(arms)), [f"{tag(row.arm)}\n{row.verdict}" for row in arms.itertuples()], fontsize=SMALL)
     ax.set_ylim(len(arms) - .5, -.5)
-    of = "" if view.metric.name == "accuracy" else f"{view.metric.name}, "
-    apart = f"{of}{'points ' if view.metric.unit else ''}against {tag(baseline)}"
-    ax.set_xlabel(f"{apart}{chr(10) if of else '; '}the band is ±{margin:g}")
+    apart, band = _against(view.metric, baseline), f"the band is ±{margin:g}"
+    is_accuracy = view.metric.name == "accuracy"
+    ax.set_xlabel(f"{apart}; {band}" if is_accuracy else f"{view.metric.name}, {apart}\n{band}")
     ax.set_title(_title_of(view), fontsize=SMALL)
     ax.grid(axis="x", alpha=.3)
     return fig
@@ -260,7 +264,7 @@ def _axes_of_curves(above, below, lines, comparison, x, metric):
     below.grid(axis="y", alpha=.3)
     if metric.unit: _in_percent(above)
     above.set_ylabel(f"held-out {metric.name}")
-    below.set_ylabel(f"{'points ' if metric.unit else ''}against {tag(comparison.baseline)}")
+    below.set_ylabel(_against(metric, comparison.baseline))
     below.set_xlabel(dict(share="synthetic part of the pictures that entered the steps",
         per_class="real pictures of each class", budget=comparison.unit)[x])
     if x == "share": return below.xaxis.set_major_formatter(lambda v, _: f"{100 * v:.0f} %")

@@ -231,6 +231,12 @@ def chance_in_words(
     return said + "; classes are uneven, so think of --metric balanced_accuracy, and of --n balance"
 
 # %% ../nbs/50a_forecast.ipynb #993668d1
+def _consents(question, refused):
+    "Ask a person, and raise `BadSetting` at a no; False where nobody can answer"
+    if not (sys.stdin and sys.stdin.isatty()): return False
+    if input(f"{question} [y/N] ").strip().lower() in ("y", "yes"): return True
+    raise BadSetting(refused)
+
 def agree(
     expected: Forecast, # of the run
     yes: bool # begin without a question
@@ -238,9 +244,7 @@ def agree(
     "Say what a run will take; over an hour or a dollar, ask, or raise `BadSetting` where nobody can answer"
     print(expected, flush=True)
     if yes or expected.minutes <= 60 and expected.dollars <= 1: return
-    if sys.stdin and sys.stdin.isatty():
-        if input("begin? [y/N] ").strip().lower() in ("y", "yes"): return
-        raise BadSetting("nothing was made")
+    if _consents("begin?", "nothing was made"): return
     limits = {"an hour": expected.minutes > 60, "a dollar": expected.dollars > 1}
     over = joined([limit for limit, passed in limits.items() if passed], between=" and over ")
     raise BadSetting(f"that is over {over}; begin with --yes, or take less: --quick, --size 64, "
@@ -258,7 +262,5 @@ def agree_to_servers(
     strange = sorted(url for url in asked if not is_loopback(url) and url not in said)
     if yes or not strange: return
     question = f"the file of the study sends pictures, and the key if OPENAI_API_KEY is set, to {joined(strange)}"
-    if sys.stdin and sys.stdin.isatty():
-        if input(f"{question}; go on? [y/N] ").strip().lower() in ("y", "yes"): return
-        raise BadSetting("nothing was sent")
+    if _consents(f"{question}; go on?", "nothing was sent"): return
     raise BadSetting(f"{question}; begin with --yes, or name the server: --with base_url={strange[0]}")

@@ -55,7 +55,7 @@ def interaction(
     if isinstance(run, pd.DataFrame): trials, metric = run, metric or "accuracy"
     else:
         trials, predictions = run.trials, run.known_predictions
-        metric = metric or (run.config.get("metric") or ["accuracy"])[0]
+        metric = metric or run.metrics[0]
     names, rows, each = (baseline, first, second, both), [], []
     for setting in settings(trials):
         replicates, d, pictures, gains = _crossed_at(trials, predictions, setting, names, metric)

@@ -329,8 +329,7 @@ def metrics_table(
 ) -> pd.DataFrame: # one row a setting, metric and arm; intervals and p are not corrected for their number
     "Put all metrics side by side: the arm, the baseline, the paired difference with its interval"
     predictions = run if isinstance(run, pd.DataFrame) else run.predictions
-    config = {} if isinstance(run, pd.DataFrame) else run.config
-    if declared is None: declared = config.get("metric") or ["accuracy"]
+    if declared is None: declared = ["accuracy"] if isinstance(run, pd.DataFrame) else run.metrics
     if baseline is None: baseline = getattr(run, "baseline", "original")
     known = {m.name for m in as_metrics(declared)} if len(declared) else set()
     chosen = as_metrics(_all_allowed(predictions) if metrics is None else metrics)

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['sd_range', 'power_of_none', 'replicates_for_none', 'foreseen', 'Spread', 'spread_of', 'measured',
-           'dollars_a_replicate', 'plan', 'plan_figure']
+           'dollars_a_replicate', 'plan', 'sought', 'plan_figure']
 
 # %% ../nbs/42b_planning.ipynb #ab59b65f
 import json
@@ -21,7 +21,6 @@ from .files import BadSetting, NotFound, joined
 from .groups import rights
 from .metrics import METRICS, as_metric
 from .metrics import measured as by_metric
-from .records import listed
 from .stats import check_margin, over_pictures, power_of, replicates_needed, smallest_effect, standard_error
 
 # %% ../nbs/42b_planning.ipynb #7ee99fed
@@ -194,7 +193,7 @@ def plan(
     trials, cost = (run, None) if is_table else (of_test(run.trials), _cost_of(run))
     if predictions is None and not is_table: predictions = of_test(run.known_predictions)
     baseline = baseline or ("original" if is_table else run.baseline)
-    metric = as_metric(metric or _metric_of(run))
+    metric = as_metric(metric or ("accuracy" if is_table else run.metrics[0]))
     _check_asked(effect, margin, replicates, held_out, predictions)
     arms = trials.arm[~trials.arm.isin([baseline, "imagenet"])].nunique()
     count = comparisons or max(1, arms * len(settings(trials)))
@@ -223,14 +222,19 @@ def _check_asked(effect, margin, replicates, held_out, predictions):
         raise BadSetting("what other held-out pictures would change is not known without the predictions; "
                          "give them too")
 
-def _metric_of(run):
-    "What a run was to be judged by"
-    return "accuracy" if isinstance(run, pd.DataFrame) else listed(run.config.get("metric") or "accuracy")[0]
-
 def _cost_of(run):
     "Dollars that the pictures of a replicate cost; None: not known"
     try: return dollars_a_replicate(run.manifest)
     except (NotFound, OSError): return None
+
+# %% ../nbs/42b_planning.ipynb #84e666af
+def sought(
+    planned: pd.DataFrame # of `plan`
+) -> str: # such as `2 points`, or `±1 points of macro_f1`
+    "Say which difference a plan is about, in points of its metric"
+    effect, margin, name = (planned.attrs.get(k) for k in ("effect", "margin", "metric"))
+    span = f"{100 * effect:g}" if margin is None else f"±{100 * margin:g}"
+    return f"{span} points" if name in (None, "accuracy") else f"{span} points of {name}"
 
 # %% ../nbs/42b_planning.ipynb #e5defe87
 _plan_colours = ("#1f5fa8", "#b3261e", "#1b7f3b", "#6a3d9a")
@@ -255,16 +259,14 @@ def plan_figure(
     unit: str = "steps" # of budgets: steps, epochs or seconds
 ): # a matplotlib Figure
     "Draw the power of designs over replicates"
-    each, asked, margin = settings(planned), planned.attrs.get("effect"), planned.attrs.get("margin")
+    each = settings(planned)
     fig = figure(max(4., 3. * len(each)), 3.2)
     axes = fig.subplots(1, len(each), sharey=True, squeeze=False)[0]
     for ax, setting in zip(axes, each):
         _draw_plan(ax, at(planned, setting))
         ax.set_title(in_words(setting, unit), fontsize=9)
     axes[0].set_ylim(0, 1.02)
-    name = planned.attrs.get("metric", "accuracy")
-    of = "" if name == "accuracy" else f" of {name}"
-    what = f"see {100 * asked:g} points{of}" if margin is None else f"find none within ±{100 * margin:g} points"
-    axes[0].set_ylabel(f"chance to {what}")
+    what = "see" if planned.attrs.get("margin") is None else "find none within"
+    axes[0].set_ylabel(f"chance to {what} {sought(planned)}")
     axes[0].legend(fontsize=7, loc="upper left")
     return fig

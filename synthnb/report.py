@@ -193,7 +193,7 @@ def report(
     comparison = of_test(whole) # shifts have a section of their own
     predictions = of_test(run.known_predictions) # read once for all sections
     drawn_of = of_test(run.compare(margin, baseline, declared, "accuracy")) if comparison.metrics else comparison
-    metrics = as_metrics(metric or run.config.get("metric") or "accuracy")
+    metrics = as_metrics(metric or run.metrics)
     sections = [trainings_section(run, trials, comparison),
         comparison_section(trials, comparison, predictions, metrics), *shift_sections(run, whole),
         *curve_sections(trials, predictions, drawn_of),

@@ -108,6 +108,11 @@ def baseline(self: Run) -> str:
     return self.config.get("baseline") or self.layout.baseline
 
 @patch(as_prop=True)
+def metrics(self: Run) -> list: # of str
+    "Names of the metrics that were declared before the run, or accuracy"
+    return listed(self.config.get("metric") or "accuracy")
+
+@patch(as_prop=True)
 def planned(self: Run) -> list: # of dicts: arm and, where they vary, per_class, budget and trainer
     "All arms in all settings of the design, whether they are done yet or not"
     if "planned" in self.config: return self.config["planned"]
@@ -358,7 +363,7 @@ def compare(self: Run,
     A metric that was not declared gets no verdict"""
     before, config = declared is None and bool(self.config.get("declared")), self.config
     margin = config.get("margin", .01) if margin is None else margin
-    counted, known = declared or config.get("declared") or self.planned, listed(config.get("metric") or "accuracy")
+    counted, known = declared or config.get("declared") or self.planned, self.metrics
     wanted = known if metric is None else listed(metric)
     foreseen = all(one in known for one in wanted)
     if not foreseen and declared is None: counted = []

@@ -15,6 +15,7 @@ from .data import figure
 from .encoder import picture_list
 from .figures import tag
 from .files import NotFound, file_bytes, joined, plural
+from .groups import refuse_masks
 from .saved import network_file, open_network, seen_square
 
 # %% ../nbs/45e_ask.ipynb #a7b29a07
@@ -23,6 +24,7 @@ def kept_networks(
     **setting # per_class, budget, trainer; what is not given: the last, of the first trainer
 ): # yields (arm, replicate, Network)
     "Open the networks of a run one after the other; raises `NotFound` where none was kept"
+    if run.known_predictions is not None: refuse_masks(run.known_predictions, "answers of kept networks")
     at, none = run.setting(**setting), True
     for arm, replicate, *where, _ in run.layout.records():
         path = network_file(run.layout.network(arm, replicate, *where)) if tuple(where) == at else None

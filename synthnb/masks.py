@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['MASK_COLUMNS', 'ONE_LABEL', 'read_mask', 'classes_json', 'mask_classes', 'masked_homes', 'scan_masked',
-           'mask_problems', 'mask_square', 'mask_squares', 'mask_home', 'put_mask', 'put_masks', 'write_mask',
-           'made_mask']
+           'mask_problems', 'mask_numbers', 'mask_square', 'mask_squares', 'mask_home', 'put_mask', 'put_masks',
+           'write_mask', 'made_mask']
 
 # %% ../nbs/06a_masks.ipynb #6bd1665f
 import hashlib, io, json
@@ -160,19 +160,26 @@ def mask_problems(
     return [(row.path, *wrong) for row, wrong in zip(rows, found) if wrong]
 
 # %% ../nbs/06a_masks.ipynb #1d979b71
-def mask_square(
+def mask_numbers(
     path: Path, # of the mask
-    size: int, # side of the square, pixels
     values: list # of the classes, in the order of their numbers
-) -> np.ndarray: # uint8 [size, size]: class numbers
-    "Read one mask, squashed into a square; raises `BadImage` for a value that is none of the classes"
+) -> np.ndarray: # uint8 [height, width]: class numbers
+    "Read one mask as class numbers; raises `BadImage` for a value that is none of the classes"
     found = read_mask(path)
     number = np.searchsorted(values, found).clip(0, len(values) - 1)
     off = np.asarray(values)[number] != found
     if off.any():
         raise BadImage.of(path, "no mask of these classes", f"it has {found[off][0]}, and the classes are "
                                                             f"{joined(values)}")
-    return np.asarray(Image.fromarray(number.astype(np.uint8)).resize((size, size), Image.NEAREST))
+    return number.astype(np.uint8)
+
+def mask_square(
+    path: Path, # of the mask
+    size: int, # side of the square, pixels
+    values: list # as for `mask_numbers`
+) -> np.ndarray: # uint8 [size, size]: class numbers
+    "Read one mask, squashed into a square; raises as `mask_numbers` does"
+    return np.asarray(Image.fromarray(mask_numbers(path, values)).resize((size, size), Image.NEAREST))
 
 # %% ../nbs/06a_masks.ipynb #6589e638
 def mask_squares(

@@ -20,12 +20,14 @@ from .comparison import TEST
 from .data import ImageSet
 from .draws import overlap as overlap_of
 from .files import BadSetting, NotFound, joined, plural
-from .groups import related
+from .groups import of_masks, related
 from .looks import last_look, looks_of
+from .metrics import class_names
 from .naming import read_rows
 from .records import TRIAL_COLUMNS, Layout, Record, arm_pictures, listed, odd_part
 from .report import report as write_report
 from .saved import Network, network_file, open_network
+from .segment import opened_predictor
 from .shifted import ShiftedSet
 
 # %% ../nbs/40_run.ipynb #988a2a55
@@ -337,12 +339,15 @@ def model(self: Run,
     per_class: int = None, # of the setting; None: the last
     budget: float = None, # of the setting; None: the last
     trainer: str = None # of the setting; None: the first
-) -> Network: # called with an ImageSet or pictures it gives probabilities
+) -> Network: # called with an ImageSet or pictures it gives probabilities; where masks are learnt, a `MaskPredictor`
     "Open the network of a trial; raises `NotFound` where it was not kept"
     path = network_file(self.layout.network(arm, replicate, *self.setting(per_class, budget, trainer)))
-    if path: return open_network(path, self.labels)
-    raise NotFound(f"no network of {arm!r} in replicate {replicate} was kept in {self.folder}; an experiment with "
-                   "keep_models=True keeps those of Keras trainers and of the reference, in a new folder")
+    if not path:
+        raise NotFound(f"no network of {arm!r} in replicate {replicate} was kept in {self.folder}; an experiment with "
+                       "keep_models=True keeps those of Keras trainers, U-Nets and the reference, in a new folder")
+    network, said = open_network(path, self.labels), self.known_predictions
+    if said is None or not of_masks(said): return network
+    return opened_predictor(network, class_names(said))
 
 # %% ../nbs/40_run.ipynb #27d2ea84
 def _compare_at(looks, trials, predictions, metrics, *asked) -> Comparison:

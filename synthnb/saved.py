@@ -19,7 +19,7 @@ from .feed import square
 from .files import BadSetting, NotFound, SynthnbError, plural, write_atomic
 from .model import forward
 from .pixels import to_rgb
-from .trainers import Keras, KerasPredictor, Sklearn
+from .trainers import Sklearn
 
 # %% ../nbs/24b_saved.ipynb #5326c89e
 def keras_bytes(
@@ -60,7 +60,7 @@ def keeps_networks(
     trainer # from `as_trainer`
 ) -> bool:
     "Tell whether the networks of a trainer can be kept"
-    return isinstance(trainer, Keras) or isinstance(trainer, Sklearn) and trainer.estimator is None
+    return getattr(trainer, "keepable", False) or isinstance(trainer, Sklearn) and trainer.estimator is None
 
 # %% ../nbs/24b_saved.ipynb #642dbe92
 def save_network(
@@ -70,7 +70,7 @@ def save_network(
     "Write a trained network into a file, whole or not at all; raises `SynthnbError` for one that cannot be kept"
     if getattr(predictor, "model", None) is None:
         raise SynthnbError(f"{type(predictor).__name__} cannot be kept; Keras networks and the reference can")
-    is_keras = isinstance(predictor, KerasPredictor)
+    is_keras = hasattr(predictor.model, "layers")
     data, ending = (keras_bytes, ".keras") if is_keras else (regression_bytes, ".npz")
     path = Path(stem).with_name(Path(stem).name + ending)
     path.parent.mkdir(parents=True, exist_ok=True)

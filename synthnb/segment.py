@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['MaskedSet', 'with_masks', 'unet', 'mask_loss', 'dice', 'iou', 'surface_distance', 'mask_scores', 'MaskPredictor',
-           'Unet', 'trainer_named']
+           'opened_predictor', 'Unet', 'trainer_named']
 
 # %% ../nbs/25_segment.ipynb #5702794f
 import numpy as np
@@ -13,10 +13,12 @@ from fastcore.basics import patch
 
 from .architectures import layer_seeds
 from .data import ImageSet
+from .encoder import picture_list
 from .feed import batches, held_side
 from .files import BadSetting, joined, plural, seeded
 from .masks import mask_classes, mask_problems, mask_squares
 from .recipes import Recipe, fit
+from .saved import Network, seen_square
 from .trainers import RecipeTrainer, TrainingSet, make_trainer, recipe_for
 
 # %% ../nbs/25_segment.ipynb #7a863917
@@ -168,6 +170,9 @@ def mask_scores(
     return pd.DataFrame(table | {f"dice_{name}": each[:, i] for i, name in enumerate(names)})
 
 # %% ../nbs/25_segment.ipynb #e491c398
+def _seen(pictures, size): # float32 [n, size, size, 3] in 0..1
+    return np.stack([seen_square(picture, size) for picture in pictures]).astype("float32") / 255
+
 class MaskPredictor:
     "Asks a network about pixels"
     def __init__(self, model, # a Keras network, from `unet`
@@ -179,9 +184,17 @@ class MaskPredictor:
         def look(x): return tf.cast(tf.argmax(model(x, training=False), -1), tf.uint8)
         self.look = tf.function(look, reduce_retracing=True)
 
-    def __call__(self, images: ImageSet) -> np.ndarray: # uint8 [n, size, size]: class numbers
+    def __call__(self, images # an ImageSet, a picture, a path, or a list of pictures and paths
+    ) -> np.ndarray: # uint8 [n, size, size]: class numbers
         "Tell the class of each pixel, at the side that the network sees"
-        return np.concatenate([self.look(x) for x, _ in images.tfdata(self.size)])
+        pictures = picture_list(images)
+        batches = (pictures[i:i + 32] for i in range(0, len(pictures), 32))
+        return np.concatenate([self.look(_seen(few, self.size)) for few in batches])
+
+    def probabilities(self, x: np.ndarray # float32 [n, size, size, 3] in 0..1
+    ) -> np.ndarray: # float32 [n, size, size, classes]
+        "Give the probability of each class, for each pixel"
+        return self.model.predict_on_batch(x)
 
     def scores(self, images: ImageSet) -> pd.DataFrame: # one row a picture, see `mask_scores`
         "Measure the answers about pictures with masks"
@@ -189,6 +202,15 @@ class MaskPredictor:
         pairs = self.known[id(images)][1]
         said, truth = (np.concatenate(found) for found in zip(*((self.look(x), y) for x, y in pairs)))
         return mask_scores(truth, said, self.names)
+
+def opened_predictor(
+    network: Network, # from `saved.open_network`, of masks
+    names: list # of the classes, in the order of their numbers
+) -> MaskPredictor:
+    "Make a predictor of a U-Net that was kept; raises `BadSetting` for a network of other classes"
+    shape = getattr(network, "model", None) and network.model.output_shape
+    if shape and len(shape) == 4 and shape[-1] == len(names): return MaskPredictor(network.model, network.size, names)
+    raise BadSetting(f"this network does not tell pixels of {joined(names, between=' and ')} apart; take the one of their own run")
 
 # %% ../nbs/25_segment.ipynb #c023af62
 _moves_pixels = ("randaugment", "mixup", "cutmix")
@@ -207,7 +229,7 @@ def _check_mask_recipe(recipe):
 # %% ../nbs/25_segment.ipynb #08309cf3
 class Unet(RecipeTrainer):
     "Trains a U-Net on pictures with masks"
-    strong, masks = False, True
+    strong, masks, keepable = False, True, True
 
     def __init__(self,
         name: str = "unet", # as tables have it

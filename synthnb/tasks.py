@@ -145,7 +145,7 @@ def check_keeping(
     "Raise where no trainer's networks can be kept, and warn where some cannot"
     off = [trainer.name for trainer in trainers if not keeps_networks(trainer)]
     if not off: return
-    said = f"networks of {joined(off)} cannot be kept, only those of Keras and of frozen"
+    said = f"networks of {joined(off)} cannot be kept, only those of Keras, unet and frozen"
     if len(off) == len(trainers): raise BadSetting(f"{said}; leave keep_models out")
     warnings.warn(said)
 

@@ -229,6 +229,7 @@ class RecipeTrainer:
     "Base class of trainers that follow a recipe; each has its own `fit_at`"
     strong = True    # can be given strongly augmented pictures
     by_recipe = True # takes as many pictures a step as the recipe says
+    keepable = False # trains a Keras network, so `saved.save_network` can write it
 
     def prepared(self, recipe: Recipe, encoded=None): # its recipe; `encoded` is for `Sklearn`
         "Copy the trainer for one trial"
@@ -244,6 +245,8 @@ class RecipeTrainer:
 
 class Keras(RecipeTrainer):
     "Trains a Keras network by a recipe"
+    keepable = True
+
     def __init__(self,
         network = "cnn", # name, see `architectures.build`; or function (size, classes, seed, …) → keras.Model
         name: str = None, # None: that of the network

@@ -15,6 +15,7 @@ from pathlib import Path
 import pandas as pd
 
 from .files import BadImage, BadSetting, is_local, joined, link, locked, place, plural, write_atomic
+from .masks import classes_txt, mask_png
 from .naming import file_names, folder_names
 from .portable import portable, unlike
 from .redact import redact
@@ -83,19 +84,31 @@ def _planned(items, root, folders, layout):
         why = why.where((suffix == ".png") | (why != ""), "beside PNG files, in a tar file that needs one suffix")
         suffix[:] = ".png"
     homes = items.label.map(folders)
+    if layout == "masks": homes = "images/" + homes if len(folders) > 1 else homes.map(lambda folder: "images")
     homes = homes.where(items.part == "", items.part + "/" + homes)
-    return items.assign(file=file_names(items, homes, suffix), why=why)
+    if layout != "masks": return items.assign(file=file_names(items, homes, suffix), why=why)
+    names = pd.Series(file_names(items, homes, suffix.map(lambda suffix: ".png")), items.index) # as of their masks
+    return items.assign(file=names.str.removesuffix(".png") + suffix, why=why)
 
 # %% ../nbs/05a_export.ipynb #580d99f8
-LAYOUTS = ("imagefolder", "parquet", "webdataset")
+LAYOUTS = ("imagefolder", "parquet", "webdataset", "masks")
+
+def _refuse_masks_for(layout, items):
+    "Raise where pictures with masks would lose them, or some have none"
+    there = items["mask"].fillna("") != "" if "mask" in items else pd.Series(False, items.index)
+    if layout != "masks" and there.any():
+        raise BadSetting(f"these pictures have masks, which the layout {layout} does not hold; take layout='masks', in a "
+                         "terminal --layout masks")
+    if layout == "masks" and not there.all():
+        raise BadSetting(f"{plural((~there).sum(), 'picture has', 'pictures have')} no mask, {items.path[~there].iat[0]} "
+                         "the first; synthnb.segment.with_masks leaves them out")
 
 def _refuse(items, folder, layout):
     "Raise where a set cannot be handed on as it is"
     if layout not in LAYOUTS: raise BadSetting(f"there is no layout {layout!r}; choose among {joined(LAYOUTS)}")
     if not is_local(folder): raise BadSetting(f"{folder} is not on this machine; export to a folder, and copy that")
     if not len(items): raise BadSetting("no picture is in use, so there is nothing to export; see items.reason")
-    if "mask" in items and items["mask"].fillna("").ne("").any():
-        raise BadSetting("these pictures have masks, which no layout of export holds; images.save(folder) writes both")
+    _refuse_masks_for(layout, items)
     lacking = items[items.part == ""]
     if 0 < len(lacking) < len(items):
         parts = sorted(set(items.part) - {""})
@@ -129,6 +142,10 @@ def _write_pictures(plan, root, folder, copy):
 def _imagefolder(plan, facts, root, folder, copy, most):
     "Write class folders, a table of labels for each part, and the manifest"
     sha256 = _write_pictures(plan, root, folder, copy)
+    return _write_tables(plan.assign(sha256=sha256), facts, folder)
+
+def _write_tables(plan, facts, folder): # list of str: what is to be said of them
+    "Write a table of labels for each part, and the manifest"
     tables = {}
     for part, rows in plan.groupby("part"):
         names = rows.file.str.removeprefix(f"{part}/") if part else rows.file
@@ -136,11 +153,25 @@ def _imagefolder(plan, facts, root, folder, copy, most):
         tables[part] = table.drop(columns="part", errors="ignore").sort_values("file_name")
     suffix = ".csv" if all(map(_reads_the_same, tables.values())) else ".jsonl"
     for part, table in tables.items(): write_atomic(folder/part/f"metadata{suffix}", _table_bytes(table, suffix))
-    items = plan.assign(path=plan.file, sha256=sha256, maker=plan.maker.map(lambda text: text and _maker_of(text)))
+    items = plan.assign(path=plan.file, maker=plan.maker.map(lambda text: text and _maker_of(text)))
     manifest = items.drop(columns=["file", "why"]).to_parquet(None, index=False)
     write_atomic(folder/"manifest.parquet", manifest)
     if suffix == ".csv": return []
     return ["labels stand in metadata.jsonl, since some values would be read from a CSV as numbers, or as nothing"]
+
+# %% ../nbs/05a_export.ipynb #e75616a8
+def _with_masks(plan, facts, root, folder, copy, most):
+    "Write pictures and masks of the same names, what masks mean, a table of labels for each part, and the manifest"
+    sha256 = _write_pictures(plan, root, folder, copy)
+    masks = plan.file.str.replace("images", "masks", n=1, regex=False).str.rsplit(".", n=1).str[0] + ".png"
+    put = []
+    for path, mask in zip(plan["mask"], masks):
+        data = mask_png(root/path)
+        write_atomic(folder/mask, data)
+        put.append(hashlib.sha256(data).hexdigest())
+    write_atomic(folder/"classes.txt", classes_txt(plan))
+    own = dict(mask=masks, mask_sha256=put)
+    return _write_tables(plan.assign(sha256=sha256, **own), facts.assign(**own), folder)
 
 # %% ../nbs/05a_export.ipynb #5d1dd2e4
 def _kinds(facts):
@@ -160,14 +191,15 @@ def _in_shards(layout):
         return []
     return write
 
-_writers = dict(imagefolder=_imagefolder, parquet=_in_shards("parquet"), webdataset=_in_shards("webdataset"))
+_writers = dict(imagefolder=_imagefolder, parquet=_in_shards("parquet"), webdataset=_in_shards("webdataset"),
+                masks=_with_masks)
 
 # %% ../nbs/05a_export.ipynb #923a18cf
 @dataclass
 class Export:
     "What an export wrote, and where"
     folder: Path # that was written
-    layout: str # imagefolder, parquet or webdataset
+    layout: str # one of `LAYOUTS`
     classes: dict # label: its folder, in the order of the class numbers
     said: list = field(default_factory=list) # sentences on what was written, renamed and written anew
 
@@ -179,7 +211,7 @@ _record = ".synthnb-export.json"
 def _key(plan, facts, layout, copy, most):
     "A checksum of all that decides what is written"
     rows = pd.util.hash_pandas_object(pd.concat([plan[["file", "sha256", "why"]], facts], axis=1), index=False)
-    how = copy if layout == "imagefolder" else most
+    how = copy if layout in ("imagefolder", "masks") else most
     return hashlib.sha256(rows.to_numpy().tobytes() + repr((layout, how)).encode()).hexdigest()
 
 def _recorded(folder):
@@ -229,7 +261,7 @@ def _in_words(plan, folders, layout, copy):
     anew = plan.why[plan.why != ""]
     if len(anew):
         yield f"{plural(len(anew), 'picture')} written anew as PNG, so that all readers see the same: {_often(anew)}"
-    if layout != "imagefolder": return
+    if layout not in ("imagefolder", "masks"): return
     yield from _renamed_in_words(plan, folders)
     how = "copied" if copy else "hard-linked where the disk allows it, else copied"
     if len(anew) < len(plan): yield f"{plural(len(plan) - len(anew), 'file')} {how}"
@@ -247,7 +279,7 @@ def export_set(
     items: pd.DataFrame, # rows of a set, those in use
     root: Path, # the folder that their paths start from
     folder: Path, # the folder to be made
-    layout: str = "imagefolder", # imagefolder, parquet or webdataset
+    layout: str = "imagefolder", # one of `LAYOUTS`
     copy: bool = False, # copies instead of hard links
     most: int = 2**28 # bytes of pictures in a parquet or tar file, about
 ) -> Export: # counts what was written, renamed and written anew

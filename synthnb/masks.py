@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['MASK_COLUMNS', 'ONE_LABEL', 'read_mask', 'classes_json', 'mask_classes', 'masked_homes', 'scan_masked',
            'mask_problems', 'mask_numbers', 'mask_square', 'mask_squares', 'mask_home', 'put_mask', 'put_masks',
-           'write_mask', 'made_mask']
+           'write_mask', 'made_mask', 'png_of_values', 'mask_png', 'classes_txt']
 
 # %% ../nbs/06a_masks.ipynb #6bd1665f
 import hashlib, io, json
@@ -250,3 +250,27 @@ def made_mask(
     file = folder/mask_home(path)
     if file.is_file(): return dict(mask=mask_home(path), mask_sha256=hashlib.sha256(file.read_bytes()).hexdigest())
     return {} if path.startswith("stylized/") else dict(mask="", mask_sha256="")
+
+# %% ../nbs/06a_masks.ipynb #16e929f4
+def png_of_values(
+    values: np.ndarray # int [height, width], each below 65,536
+) -> bytes:
+    "Make the PNG file of a mask, with 8 bits a pixel, or 16 where a value needs them"
+    buffer = io.BytesIO()
+    Image.fromarray(values.astype(np.uint8 if values.max() < 256 else np.uint16)).save(buffer, "PNG")
+    return buffer.getvalue()
+
+def mask_png(
+    path: Path # of a mask
+) -> bytes: # of a PNG file with the same values; a mask that is PNG already stays as it is
+    "Make a mask a PNG file; raises as `read_mask` does"
+    data = place(path).read_bytes()
+    if data.startswith(b"\x89PNG"): return data
+    values = read_mask(path)
+    return png_of_values(values)
+
+def classes_txt(
+    items: pd.DataFrame # rows of an image set with masks
+) -> bytes: # a line for each value
+    "Make the file `classes.txt`, which says what values of masks mean"
+    return "".join(f"{value} {name}\n" for value, name in mask_classes(items).items()).encode()

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['corners', 'tiles', 'whole_mask', 'whole_scores']
 
-# %% ../nbs/25a_tiles.ipynb #9407d758
+# %% ../nbs/25a_tiles.ipynb #b2d8ffec
 import hashlib, io
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -16,7 +16,7 @@ from PIL import Image
 
 from .data import ImageSet, write_manifest
 from .files import MIN_SIDE, BadImage, BadSetting, joined, place, read_image, write_atomic
-from .masks import mask_classes, mask_numbers, mask_problems, read_mask
+from .masks import classes_txt, mask_classes, mask_numbers, mask_problems, png_of_values, read_mask
 from .pixels import to_rgb
 from .segment import mask_scores
 
@@ -35,9 +35,9 @@ def corners(
     if not 1 <= step <= side: raise BadSetting(f"step={step}: give 1 to {side} pixels, or tiles leave gaps")
     return [(top, left) for top in _starts(height, side, step) for left in _starts(width, side, step)]
 
-# %% ../nbs/25a_tiles.ipynb #c1369bbf
+# %% ../nbs/25a_tiles.ipynb #1a27d1d4
 def _png(x):
-    "The file of a picture or of a mask"
+    "The file of a picture"
     file = io.BytesIO()
     Image.fromarray(x).save(file, "PNG", compress_level=3)
     return file.getvalue()
@@ -49,14 +49,12 @@ def _pieces(root, row, side, step): # yields (top, left, picture, mask or None)
     if min(height, width) < side:
         raise BadSetting(f"{row['path']} has {width}×{height} pixels, and a tile {side}×{side}; give a smaller side, or "
                          "leave the picture out")
-    if row.get("mask"):
-        mask = read_mask(root/row["mask"])
-        mask = mask.astype(np.uint8 if mask.max() < 256 else np.uint16)
+    if row.get("mask"): mask = read_mask(root/row["mask"])
     for top, left in corners(height, width, side, step):
         at = slice(top, top + side), slice(left, left + side)
         yield top, left, picture[at], None if mask is None else mask[at]
 
-# %% ../nbs/25a_tiles.ipynb #0bc8913f
+# %% ../nbs/25a_tiles.ipynb #df80bf46
 def _ground(images):
     "Values of masks that are background"
     return [value for value, name in mask_classes(images.kept).items() if name == "background"]
@@ -71,13 +69,13 @@ def _write_tiles(root, folder, row, side, step, ground, least): # list of dict: 
         about = dict(path=f"images/{name}", sha256=hashlib.sha256(data).hexdigest(), width=side, height=side,
                      source=hashlib.sha256(f"{row['sha256']} {top} {left}".encode()).hexdigest()[:16])
         if mask is not None:
-            data = _png(mask)
+            data = png_of_values(mask)
             write_atomic(folder/"masks"/name, data)
             about |= dict(mask=f"masks/{name}", mask_sha256=hashlib.sha256(data).hexdigest())
         made.append(row | about)
     return made
 
-# %% ../nbs/25a_tiles.ipynb #5dd97cd9
+# %% ../nbs/25a_tiles.ipynb #ee7aac0b
 def _check_tiles(images, folder, side, least):
     "Raise `BadSetting` for what cannot be cut, or for a folder that is in use"
     if side < MIN_SIDE: raise BadSetting(f"side={side}: a tile has {MIN_SIDE} pixels a side or more")
@@ -106,16 +104,9 @@ def tiles(
     def write(row): return _write_tiles(images.root, folder, row, side, step, ground, least)
     with ThreadPoolExecutor() as pool: made = [one for few in pool.map(write, rows) for one in few]
     if not made: raise BadSetting(f"least={least} leaves no tile; give a smaller share")
-    _write_classes(folder, images)
+    if "mask" in images.kept: write_atomic(folder/"classes.txt", classes_txt(images.kept))
     write_manifest(pd.DataFrame(made).drop(columns="number"), folder)
     return ImageSet.open(folder)
-
-# %% ../nbs/25a_tiles.ipynb #0072e8a6
-def _write_classes(folder, images):
-    "Say what the values of masks mean, for programs that read no manifest"
-    if "mask" not in images.kept: return
-    lines = [f"{value} {name}\n" for value, name in mask_classes(images.kept).items()]
-    write_atomic(folder/"classes.txt", "".join(lines).encode())
 
 # %% ../nbs/25a_tiles.ipynb #cd33dfb9
 def _weights(size): # float32 [size, size, 1]

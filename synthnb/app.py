@@ -132,8 +132,8 @@ def _export_options(parser):
     parser.add_argument("--out", default="synthnb-export", metavar="DIR",
         help="the folder to make (default synthnb-export)")
     parser.add_argument("--layout", choices=LAYOUTS, default="imagefolder",
-        help="class folders with a table of labels (default), parquet files of Hugging Face, WebDataset's tar files, or "
-             "folders of images and masks")
+        help="class folders with a table of labels (default), parquet files of Hugging Face, WebDataset's tar files, "
+             "or folders of images and masks")
     parser.add_argument("--copy", action="store_true",
         help="copy files, instead of giving them a second name on the disk")
     parser.add_argument("--replicate", type=int, metavar="NUMBER",

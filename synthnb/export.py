@@ -57,7 +57,6 @@ def _reads_the_same(table):
         start += len(piece)
     return start == len(table)
 
-# %% ../nbs/05a_export.ipynb #ea16323e
 def _table_bytes(table, suffix):
     if suffix == ".csv": return table.to_csv(index=False).encode()
     return table.to_json(orient="records", lines=True, force_ascii=False).encode()
@@ -97,11 +96,12 @@ def _refuse_masks_for(layout, items):
     "Raise where pictures with masks would lose them, or some have none"
     there = items["mask"].fillna("") != "" if "mask" in items else pd.Series(False, items.index)
     if layout != "masks" and there.any():
-        raise BadSetting(f"these pictures have masks, which the layout {layout} does not hold; take layout='masks', in a "
-                         "terminal --layout masks")
+        raise BadSetting(f"these pictures have masks, which the layout {layout} does not hold; take layout='masks', in "
+                         "a terminal --layout masks")
     if layout == "masks" and not there.all():
-        raise BadSetting(f"{plural((~there).sum(), 'picture has', 'pictures have')} no mask, {items.path[~there].iat[0]} "
-                         "the first; synthnb.segment.with_masks leaves them out")
+        lacking = items.path[~there]
+        raise BadSetting(f"{plural(len(lacking), 'picture has', 'pictures have')} no mask, {lacking.iat[0]} the first; "
+                         "synthnb.segment.with_masks leaves them out")
 
 def _refuse(items, folder, layout):
     "Raise where a set cannot be handed on as it is"
@@ -234,9 +234,6 @@ def _earlier(folder, key):
     if gone: raise BadSetting(f"{folder} lacks {gone[0]}, which was exported; remove the folder to export it anew")
     return record["said"]
 
-# %% ../nbs/05a_export.ipynb #ebd17bba
-def _often(values): return joined(f"{n:,} {value}" for value, n in Counter(values).most_common())
-
 # %% ../nbs/05a_export.ipynb #d7b549b7
 def _renamed_in_words(plan, folders):
     "Sentences on files and classes that have another name"
@@ -253,6 +250,8 @@ def _renamed_in_words(plan, folders):
         yield "folders sort differently from labels, so torchvision and Keras number classes differently from synthnb"
 
 # %% ../nbs/05a_export.ipynb #72b7bd23
+def _often(values): return joined(f"{n:,} {value}" for value, n in Counter(values).most_common())
+
 def _in_words(plan, folders, layout, copy):
     "Sentences on what is written"
     of = [values for values in (plan.part, plan.origin) if (values != "").all()]

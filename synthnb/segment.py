@@ -170,7 +170,7 @@ def mask_scores(
     return pd.DataFrame(table | {f"dice_{name}": each[:, i] for i, name in enumerate(names)})
 
 # %% ../nbs/25_segment.ipynb #e491c398
-def _seen(pictures, size): # float32 [n, size, size, 3] in 0..1
+def _as_seen_by(pictures, size): # float32 [n, size, size, 3] in 0..1
     return np.stack([seen_square(picture, size) for picture in pictures]).astype("float32") / 255
 
 class MaskPredictor:
@@ -189,7 +189,7 @@ class MaskPredictor:
         "Tell the class of each pixel, at the side that the network sees"
         pictures = picture_list(images)
         batches = (pictures[i:i + 32] for i in range(0, len(pictures), 32))
-        return np.concatenate([self.look(_seen(few, self.size)) for few in batches])
+        return np.concatenate([self.look(_as_seen_by(few, self.size)) for few in batches])
 
     def probabilities(self, x: np.ndarray # float32 [n, size, size, 3] in 0..1
     ) -> np.ndarray: # float32 [n, size, size, classes]
@@ -210,7 +210,8 @@ def opened_predictor(
     "Make a predictor of a U-Net that was kept; raises `BadSetting` for a network of other classes"
     shape = getattr(network, "model", None) and network.model.output_shape
     if shape and len(shape) == 4 and shape[-1] == len(names): return MaskPredictor(network.model, network.size, names)
-    raise BadSetting(f"this network does not tell pixels of {joined(names, between=' and ')} apart; take the one of their own run")
+    raise BadSetting(f"this network does not tell pixels of {joined(names, between=' and ')} apart; take the one of "
+                     "their own run")
 
 # %% ../nbs/25_segment.ipynb #c023af62
 _moves_pixels = ("randaugment", "mixup", "cutmix")

@@ -21,7 +21,7 @@ from .pixels import to_rgb
 from .segment import mask_scores
 
 # %% ../nbs/25a_tiles.ipynb #baa9ea31
-def _starts(length, side, step):
+def _begins(length, side, step):
     "Where tiles begin along an axis"
     return [*range(0, length - side, step), length - side]
 
@@ -33,7 +33,7 @@ def corners(
     "Say where the tiles of a picture begin"
     step = step or side
     if not 1 <= step <= side: raise BadSetting(f"step={step}: give 1 to {side} pixels, or tiles leave gaps")
-    return [(top, left) for top in _starts(height, side, step) for left in _starts(width, side, step)]
+    return [(top, left) for top in _begins(height, side, step) for left in _begins(width, side, step)]
 
 # %% ../nbs/25a_tiles.ipynb #1a27d1d4
 def _png(x):
@@ -47,8 +47,8 @@ def _pieces(root, row, side, step): # yields (top, left, picture, mask or None)
     picture, mask = np.asarray(read_image(root/row["path"], None)), None
     height, width = picture.shape[:2]
     if min(height, width) < side:
-        raise BadSetting(f"{row['path']} has {width}×{height} pixels, and a tile {side}×{side}; give a smaller side, or "
-                         "leave the picture out")
+        raise BadSetting(f"{row['path']} has {width}×{height} pixels, and a tile {side}×{side}; give a smaller side, "
+                         "or leave the picture out")
     if row.get("mask"): mask = read_mask(root/row["mask"])
     for top, left in corners(height, width, side, step):
         at = slice(top, top + side), slice(left, left + side)
@@ -109,7 +109,7 @@ def tiles(
     return ImageSet.open(folder)
 
 # %% ../nbs/25a_tiles.ipynb #cd33dfb9
-def _weights(size): # float32 [size, size, 1]
+def _roof(size): # float32 [size, size, 1]
     "A roof over a tile, highest in its middle, and nowhere 0"
     one = 1 - np.abs((2 * np.arange(size) + 1) / size - 1)
     return np.float32(one[:, None] * one)[..., None]
@@ -125,7 +125,7 @@ def whole_mask(
     height, width = x.shape[:2]
     x = np.pad(x, [(0, max(0, size - height)), (0, max(0, size - width)), (0, 0)], "symmetric")
     at = corners(*x.shape[:2], size, step or size // 2)
-    sums, roof = np.zeros((*x.shape[:2], len(predictor.names)), np.float32), _weights(size)
+    sums, roof = np.zeros((*x.shape[:2], len(predictor.names)), np.float32), _roof(size)
     for i in range(0, len(at), n):
         few = np.stack([x[top:top + size, left:left + size] for top, left in at[i:i + n]])
         for (top, left), p in zip(at[i:], predictor.probabilities(few.astype("float32") / 255)):

@@ -246,7 +246,6 @@ class RecipeTrainer:
 class Keras(RecipeTrainer):
     "Trains a Keras network by a recipe"
     keepable = True
-
     def __init__(self,
         network = "cnn", # name, see `architectures.build`; or function (size, classes, seed, …) → keras.Model
         name: str = None, # None: that of the network

@@ -7,7 +7,7 @@ __all__ = ['others_left', 'steps_left', 'pictures_left', 'roughly', 'seconds_a_s
            'chance_in_words', 'agree', 'agree_to_servers']
 
 # %% ../nbs/50a_forecast.ipynb #6717113f
-import json, math, os, sys, time
+import json, math, os, re, sys, time
 from dataclasses import dataclass, field
 from math import prod
 
@@ -150,7 +150,8 @@ class Forecast:
         "Say what is made first"
         if not self.pictures: return ""
         said = joined(f"{n:,} by {name}" for name, n in self.pictures.items())
-        return f"pictures to make first: {said}" + (f", for at most ${self.dollars:,.2f}" if self.dollars else "")
+        cost = f", for at most ${self.dollars:,.2f}" if self.dollars else ""
+        return f"pictures to make first: {said}{cost}; how long that takes is not known"
 
     def __str__(self):
         if not self.trainings and not self.others: return "all trainings are done"
@@ -259,7 +260,8 @@ def agree_to_servers(
     "Before a server is asked that only a file names, ask the user, or raise `BadSetting` where nobody can answer"
     known = {OFFICIAL, (os.environ.get("OPENAI_BASE_URL") or OFFICIAL).rstrip("/")}
     asked = {getattr(maker, "base_url", OFFICIAL) for arm in arms for maker, _ in arm.makers} - known
-    strange = sorted(url for url in asked if not is_loopback(url) and url not in said)
+    def is_named(url): return re.search(rf"(?<![\w./-]){re.escape(url)}(?![\w./:-])", said)
+    strange = sorted(url for url in asked if not is_loopback(url) and not is_named(url))
     if yes or not strange: return
     question = f"the file of the study sends pictures, and the key if OPENAI_API_KEY is set, to {joined(strange)}"
     if _consents(f"{question}; go on?", "nothing was sent"): return

@@ -49,7 +49,8 @@ def _option_of(parameter, said) -> dict: # for argparse
     kinds, default = kinds_of(parameter.annotation), parameter.default
     if isinstance(default, tuple): default = ",".join(map(str, default))
     usual = "" if default is None or kinds == (bool,) else f" (default {default})"
-    text = f"{said}{usual}".replace("%", "%%")
+    text = f"{said}{usual}".replace("%", "%%").replace("None: ", "not given: ")
+    text = text.replace("False, ", f"--no-{parameter.name.replace('_', '-')}, ")
     if kinds == (bool,) and default is False: return dict(action="store_true", help=text)
     if bool in kinds: return dict(action=argparse.BooleanOptionalAction, help=text)
     several = any(get_origin(kind) is list for kind in kinds)

@@ -16,7 +16,7 @@ from fastcore.basics import patch
 
 from .compare import REFERENCE, Comparison
 from .compare import compare as compare_trials
-from .comparison import TEST
+from .comparison import EXACT, TEST
 from .data import ImageSet
 from .draws import overlap as overlap_of
 from .files import BadSetting, NotFound, joined, plural
@@ -153,7 +153,7 @@ def trials(self: Run) -> pd.DataFrame:
     table = self.folder/"trials.csv"
     if not self._has_records() and table.exists():
         return pd.read_csv(table, dtype=dict(arm=str, on=str, trainer=str, per_class=float), keep_default_na=False,
-            na_values=[""], float_precision="round_trip")
+            na_values=[""], **EXACT)
     rows = [self._told_on(row) for record in self._done() for row in record.rows]
     columns = list(dict.fromkeys([*TRIAL_COLUMNS, *(column for row in rows for column in row)]))
     first = [c for c in ("arm", "trainer", "on") if c in columns]

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from .comparison import SETTING
+from .comparison import EXACT, SETTING
 from .files import BadSetting, NotFound, joined, plural
 from .learning import one_answer
 
@@ -78,7 +78,7 @@ def _read_text(path):
     named = [c for c in columns if not _graded.fullmatch(c)]
     missing = {c: [""] if c in named else ["", "nan", "NaN", "NA"] for c in columns}
     return pd.read_csv(path, sep=sep, decimal="," if sep == ";" else ".", dtype=dict.fromkeys(named, str),
-        keep_default_na=False, na_values=missing, encoding="utf-8-sig", float_precision="round_trip", low_memory=False)
+        keep_default_na=False, na_values=missing, encoding="utf-8-sig", low_memory=False, **EXACT)
 
 # %% ../nbs/40b_tidy.ipynb #eb3cbbd9
 def _read_answers(path):

@@ -97,9 +97,12 @@ def odd_part(
 ) -> str: # None: there is none
     "Find a part of a configuration that is of another kind than any run's"
     unit, labels = config["unit"], config["labels"]
+    def are(kinds, values): return all(type(value) in kinds for value in listed(values))
     fine = dict(arms=_have_names(config["arms"]), trainers=_have_names(config.get("trainers") or []),
         shifts=_have_names(config.get("shifts") or []), replicates=type(config["replicates"]) is int,
-        labels=isinstance(labels, list), unit=unit in ("steps", "epochs", "seconds") and unit in config)
+        labels=isinstance(labels, list), unit=unit in ("steps", "epochs", "seconds") and unit in config,
+        margin=are((int, float), config.get("margin", .01)), per_class=are((int, type(None)), config.get("per_class")))
+    if fine["unit"]: fine[unit] = are((int, float), config[unit])
     return next((part for part, is_fine in fine.items() if not is_fine), None)
 
 # %% ../nbs/47_records.ipynb #5e4ba7d7

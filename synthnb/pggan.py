@@ -16,6 +16,7 @@ from PIL import Image
 
 from .cvae import Learnt
 from .data import ImageSet
+from .differentiable import diff_augment
 from .files import BadSetting, SynthnbError, locked, seeded, write_atomic
 from .masks import mask_classes, mask_squares
 
@@ -133,21 +134,22 @@ def pggan_discriminators(
     return [grown(level) for level in range(len(widths))]
 
 # %% ../nbs/13_pggan.ipynb #09e46d39
-def _game(generator, judge, real, label, z, alpha, penalty):
+def _game(generator, judge, real, label, z, alpha, penalty, change=lambda pictures, number: pictures):
     "What each side loses in one round: (generator's loss, discriminator's loss, mean of t)"
     import tensorflow as tf
     made = fade(tf.nest.flatten(generator([z, label])), alpha)
     with tf.GradientTape() as inner:
         inner.watch([real, made])
-        judged = [judge([a, label, alpha]) for a in (real, made)]
+        judged = [judge([change(a, number), label, alpha]) for number, a in enumerate((real, made))]
     slopes = inner.gradient(judged, [real, made])
     steep = sum(tf.reduce_mean(tf.reduce_sum(s**2, [1, 2, 3])) for s in slopes) / 2
     t = judged[1] - judged[0]
     return tf.reduce_mean(tf.nn.softplus(-t)), tf.reduce_mean(tf.nn.softplus(t)) + penalty * steep, tf.reduce_mean(t)
 
 # %% ../nbs/13_pggan.ipynb #c779e3fe
-def _gan_step(level, G, D, mean, optimizers, x, y, batch, penalty, memory):
-    "The compiled training step of one level; x uint8 [n, side, side, channels], y float32 [n, classes]"
+def _gan_step(level, G, D, mean, optimizers, x, y, batch, penalty, memory, colours=0):
+    """The compiled training step of one level; x uint8 [n, side, side, channels], y float32 [n, classes]. With
+    `colours`, the number of channels that are no masks, pictures are changed before they are judged"""
     import keras, tensorflow as tf
     grown, pool = keras.Model(G.inputs, G.outputs[:level + 1][-2:]), x.shape[1] // (4 * 2**level)
     theirs = grown.trainable_variables, D[level].trainable_variables
@@ -158,8 +160,9 @@ def _gan_step(level, G, D, mean, optimizers, x, y, batch, penalty, memory):
         real = tf.nn.avg_pool2d(real, pool, pool, "VALID")
         if level: real = fade([_halved(real), real], alpha)
         z = tf.random.stateless_normal([batch, G.inputs[0].shape[1]], seed)
+        change = [lambda pictures, number: diff_augment(pictures, seed + number + 1, colours)] if colours else []
         with tf.GradientTape(persistent=True) as tape:
-            *losses, t = _game(grown, D[level], real, label, z, alpha, penalty)
+            *losses, t = _game(grown, D[level], real, label, z, alpha, penalty, *change)
         for loss, weights, optimizer in zip(losses, theirs, optimizers):
             optimizer.apply_gradients(zip(tape.gradient(loss, weights), weights))
         for m, w in zip(mean, G.trainable_variables): m.assign(memory * m + (1 - memory) * w)
@@ -182,7 +185,8 @@ class PGGAN(Learnt):
         penalty: float = .03, # weight of the squared slope of the discriminator
         seed: int = 0, # decides weights, order and noise of the training
         checkpoint: Path = None, # folder to keep the state of the training in; a stopped one goes on from there
-        masks: bool = False # make each picture together with its mask; the pictures at hand need masks then
+        masks: bool = False, # make each picture together with its mask; the pictures at hand need masks then
+        augment: bool = False # change pictures before they are judged, see `diff_augment`; for a few dozen pictures
     ):
         if size not in (None, 32, 64, 128): raise BadSetting(f"size={size!r}: PGGAN works on 32, 64 or 128 pixels")
         for what, value, least in ("steps", steps, 6), ("latent", latent, 1), ("width", width, 1), ("batch", batch, 4):
@@ -190,12 +194,12 @@ class PGGAN(Learnt):
         if batch % _together: raise BadSetting(f"batch={batch}: it must be a multiple of {_together}")
         self.size, self.steps, self.latent, self.width, self.batch = size, steps, latent, width, batch
         self.rate, self.penalty, self.seed, self.checkpoint = rate, penalty, seed, checkpoint
-        self.masks, self.mask_values = masks, []
+        self.masks, self.mask_values, self.augment = masks, [], augment
 
     @property
     def params(self) -> dict: # JSON-able
-        "Tell all that decides the pictures; `masks` only where it is used, so that older runs resume"
-        return super().params | (dict(masks=True) if self.masks else {})
+        "Tell all that decides the pictures; `masks` and `augment` only where they are used, so that older runs resume"
+        return super().params | {name: True for name in ("masks", "augment") if getattr(self, name)}
 
 # %% ../nbs/13_pggan.ipynb #26e34d4c
 @patch
@@ -297,7 +301,7 @@ class _Match:
         gan, self.level = self.gan, level
         self.optimizers = [keras.optimizers.Adam(gan.rate, beta_1=0., beta_2=.99) for _ in range(2)]
         self.step = _gan_step(level, self.G, self.D, self.mean, self.optimizers, self.x, self.y,
-                              gan.batch, gan.penalty, memory)
+                              gan.batch, gan.penalty, memory, gan.channels if gan.augment else 0)
 
     def remembered(self): return [v for optimizer in self.optimizers for v in optimizer.variables]
 
@@ -338,12 +342,14 @@ def fit(self: PGGAN, images: ImageSet # the training pictures only
     with locked(self._file()) if self.checkpoint else nullcontext(): weights = self._train(x, y)
     return self.take(weights)
 
+_mask_levels = 159, 96 # a quarter of the contrast of white and black
+
 @patch
 def _mask_maps(self: PGGAN, images):
-    "A channel for each class of the masks, 255 where a pixel is of it; sets `mask_values`"
+    "A channel for each class of the masks, brighter where a pixel is of it; sets `mask_values`"
     self.mask_values = list(mask_classes(images.items))
     numbers = mask_squares(images.items, images.root, self.side)
-    return np.uint8(255) * (numbers[..., None] == np.arange(len(self.mask_values))).astype(np.uint8)
+    return np.where(numbers[..., None] == np.arange(len(self.mask_values)), *_mask_levels).astype(np.uint8)
 
 @patch
 def _astray(self: PGGAN, t, steps):

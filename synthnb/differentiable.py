@@ -6,7 +6,7 @@
 __all__ = ['diff_augment']
 
 # %% ../nbs/13a_differentiable.ipynb #53648dd2
-def _moved(x, shift, axis):
+def _shifted_by(x, shift, axis):
     "Pictures moved along an axis by whole pixels, int [n], with grey where nothing is known"
     import tensorflow as tf
     at = tf.range(x.shape[axis])[None] + shift[:, None]
@@ -35,7 +35,7 @@ def diff_augment(
     side, far = x.shape[1], max(1, x.shape[1] // 8)
     u = tf.random.stateless_uniform([7, tf.shape(x)[0]], seed)
     x = tf.concat([_recoloured(x[..., :colours], u[:3, :, None, None, None]), x[..., colours:]], -1)
-    for axis in 1, 2: x = _moved(x, tf.cast(tf.round((2 * u[2 + axis] - 1) * far), tf.int32), axis)
+    for axis in 1, 2: x = _shifted_by(x, tf.cast(tf.round((2 * u[2 + axis] - 1) * far), tf.int32), axis)
     def near(u): return tf.abs(2 * (tf.range(side)[None] - tf.cast(u * (side + 1), tf.int32)[:, None]) + 1) <= side // 2
     hole = near(u[5])[:, :, None] & near(u[6])[:, None, :]
     return tf.where(hole[..., None], 0., x)

@@ -92,6 +92,8 @@ def _have_names(rows):
     names = [row.get("name") if isinstance(row, dict) else None for row in rows] if isinstance(rows, list) else [None]
     return all(isinstance(name, str) and not leads_out(name) for name in names)
 
+_number = (int, float, type(None))
+
 def odd_part(
     config: dict # the content of config.json: arms, replicates, unit and labels, at least
 ) -> str: # None: there is none
@@ -101,8 +103,8 @@ def odd_part(
     fine = dict(arms=_have_names(config["arms"]), trainers=_have_names(config.get("trainers") or []),
         shifts=_have_names(config.get("shifts") or []), replicates=type(config["replicates"]) is int,
         labels=isinstance(labels, list), unit=unit in ("steps", "epochs", "seconds") and unit in config,
-        margin=are((int, float), config.get("margin", .01)), per_class=are((int, type(None)), config.get("per_class")))
-    if fine["unit"]: fine[unit] = are((int, float), config[unit])
+        margin=are((int, float), config.get("margin", .01)), per_class=are(_number, config.get("per_class")))
+    if fine["unit"]: fine[unit] = are(_number, config[unit]) # None: of answers from elsewhere, without a budget
     return next((part for part, is_fine in fine.items() if not is_fine), None)
 
 # %% ../nbs/47_records.ipynb #5e4ba7d7

@@ -24,13 +24,13 @@ def kept_networks(
     **setting # per_class, budget, trainer; what is not given: the last, of the first trainer
 ): # yields (arm, replicate, Network)
     "Open the networks of a run one after the other; raises `NotFound` where none was kept"
-    if run.known_predictions is not None: refuse_masks(run.known_predictions, "answers of kept networks")
     at, none = run.setting(**setting), True
     for arm, replicate, *where, _ in run.layout.records():
         path = network_file(run.layout.network(arm, replicate, *where)) if tuple(where) == at else None
         if path is None: continue
-        none = False
-        yield arm, replicate, open_network(path, run.labels)
+        none, network = False, open_network(path, run.labels)
+        if network.masks: refuse_masks(run.predictions, "answers of kept networks")
+        yield arm, replicate, network
     if none: raise NotFound(f"{run.folder} keeps no networks; run the experiment with keep_models=True, "
                             "in a new folder")
 

@@ -86,11 +86,12 @@ def _planned(items, root, folders, layout):
     if layout == "masks": homes = "images/" + homes if len(folders) > 1 else homes.map(lambda folder: "images")
     homes = homes.where(items.part == "", items.part + "/" + homes)
     if layout != "masks": return items.assign(file=file_names(items, homes, suffix), why=why)
-    names = pd.Series(file_names(items, homes, suffix.map(lambda suffix: ".png")), items.index) # as of their masks
+    names = pd.Series(file_names(items, homes, pd.Series(".png", items.index)), items.index) # as of their masks
     return items.assign(file=names.str.removesuffix(".png") + suffix, why=why)
 
 # %% ../nbs/05a_export.ipynb #580d99f8
 LAYOUTS = ("imagefolder", "parquet", "webdataset", "masks")
+_of_files = ("imagefolder", "masks") # those in which each picture is a file
 
 def _refuse_masks_for(layout, items):
     "Raise where pictures with masks would lose them, or some have none"
@@ -211,7 +212,7 @@ _record = ".synthnb-export.json"
 def _key(plan, facts, layout, copy, most):
     "A checksum of all that decides what is written"
     rows = pd.util.hash_pandas_object(pd.concat([plan[["file", "sha256", "why"]], facts], axis=1), index=False)
-    how = copy if layout in ("imagefolder", "masks") else most
+    how = copy if layout in _of_files else most
     return hashlib.sha256(rows.to_numpy().tobytes() + repr((layout, how)).encode()).hexdigest()
 
 def _recorded(folder):
@@ -260,7 +261,7 @@ def _in_words(plan, folders, layout, copy):
     anew = plan.why[plan.why != ""]
     if len(anew):
         yield f"{plural(len(anew), 'picture')} written anew as PNG, so that all readers see the same: {_often(anew)}"
-    if layout not in ("imagefolder", "masks"): return
+    if layout not in _of_files: return
     yield from _renamed_in_words(plan, folders)
     how = "copied" if copy else "hard-linked where the disk allows it, else copied"
     if len(anew) < len(plan): yield f"{plural(len(plan) - len(anew), 'file')} {how}"

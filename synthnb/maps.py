@@ -14,7 +14,7 @@ from .data import figure
 from .encoder import picture_list
 from .figures import tag
 from .files import BadSetting, NotFound, joined, plural
-from .saved import KerasNetwork, seen_square
+from .saved import KerasNetwork, seen_square, seen_squares
 
 # %% ../nbs/45c_maps.ipynb #54ee9e39
 def _keras_model(network):
@@ -43,7 +43,7 @@ def _layer_named(network, name):
 
 def _squares_of(network, pictures): # float32 [n, size, size, 3] in 0..1
     size = _keras_model(network).input_shape[1]
-    return np.stack([seen_square(p, size) for p in picture_list(pictures)]).astype("float32") / 255
+    return seen_squares(picture_list(pictures), size)
 
 def feature_maps(
     network: KerasNetwork, # from `Run.model`

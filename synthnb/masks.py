@@ -265,9 +265,7 @@ def mask_png(
 ) -> bytes: # of a PNG file with the same values; a mask that is PNG already stays as it is
     "Make a mask a PNG file; raises as `read_mask` does"
     data = place(path).read_bytes()
-    if data.startswith(b"\x89PNG"): return data
-    values = read_mask(path)
-    return png_of_values(values)
+    return data if data.startswith(b"\x89PNG") else png_of_values(_values_of(data, path))
 
 def classes_txt(
     items: pd.DataFrame # rows of an image set with masks

@@ -160,9 +160,9 @@ def _gan_step(level, G, D, mean, optimizers, x, y, batch, penalty, memory, colou
         real = tf.nn.avg_pool2d(real, pool, pool, "VALID")
         if level: real = fade([_halved(real), real], alpha)
         z = tf.random.stateless_normal([batch, G.inputs[0].shape[1]], seed)
-        change = [lambda pictures, number: diff_augment(pictures, seed + number + 1, colours)] if colours else []
+        def change(pictures, number): return diff_augment(pictures, seed + number + 1, colours) if colours else pictures
         with tf.GradientTape(persistent=True) as tape:
-            *losses, t = _game(grown, D[level], real, label, z, alpha, penalty, *change)
+            *losses, t = _game(grown, D[level], real, label, z, alpha, penalty, change)
         for loss, weights, optimizer in zip(losses, theirs, optimizers):
             optimizer.apply_gradients(zip(tape.gradient(loss, weights), weights))
         for m, w in zip(mean, G.trainable_variables): m.assign(memory * m + (1 - memory) * w)

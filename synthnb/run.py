@@ -20,7 +20,7 @@ from .comparison import EXACT, TEST
 from .data import ImageSet
 from .draws import overlap as overlap_of
 from .files import BadSetting, NotFound, joined, plural
-from .groups import of_masks, related
+from .groups import related
 from .looks import last_look, looks_of
 from .metrics import class_names
 from .naming import read_rows
@@ -345,9 +345,8 @@ def model(self: Run,
     if not path:
         raise NotFound(f"no network of {arm!r} in replicate {replicate} was kept in {self.folder}; an experiment with "
                        "keep_models=True keeps those of Keras trainers, U-Nets and the reference, in a new folder")
-    network, said = open_network(path, self.labels), self.known_predictions
-    if said is None or not of_masks(said): return network
-    return opened_predictor(network, class_names(said))
+    network = open_network(path, self.labels)
+    return opened_predictor(network, class_names(self.predictions)) if network.masks else network
 
 # %% ../nbs/40_run.ipynb #27d2ea84
 def _compare_at(looks, trials, predictions, metrics, *asked) -> Comparison:

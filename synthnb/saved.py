@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['keras_bytes', 'regression_bytes', 'keeps_networks', 'save_network', 'refuse_code', 'Network', 'seen_square',
-           'KerasNetwork', 'RegressionNetwork', 'network_file', 'open_network', 'kept_in_words']
+           'seen_squares', 'KerasNetwork', 'RegressionNetwork', 'network_file', 'open_network', 'kept_in_words']
 
 # %% ../nbs/24b_saved.ipynb #32946ad4
 import hashlib, io, json, tempfile, zipfile
@@ -70,7 +70,7 @@ def save_network(
     "Write a trained network into a file, whole or not at all; raises `SynthnbError` for one that cannot be kept"
     if getattr(predictor, "model", None) is None:
         raise SynthnbError(f"{type(predictor).__name__} cannot be kept; Keras networks and the reference can")
-    is_keras = hasattr(predictor.model, "layers")
+    is_keras = any(kind.__module__.startswith("keras.") for kind in type(predictor.model).__mro__)
     data, ending = (keras_bytes, ".keras") if is_keras else (regression_bytes, ".npz")
     path = Path(stem).with_name(Path(stem).name + ending)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -132,6 +132,7 @@ def refuse_code(
 # %% ../nbs/24b_saved.ipynb #c4a47531
 class Network:
     "What all opened networks share; see `KerasNetwork` and `RegressionNetwork`"
+    masks = False # whether it tells pixels apart, and not pictures
     def __init__(self, labels: list): # order of the class numbers
         self.labels, self._known = list(labels), {} # what was said, by content
 
@@ -161,6 +162,13 @@ def seen_square(
     if not isinstance(picture, Image.Image): return square(picture, size)
     return np.asarray(to_rgb(picture).resize((size, size), Image.BILINEAR))
 
+def seen_squares(
+    pictures: list, # of PIL pictures and paths
+    size: int # side, pixels
+) -> np.ndarray: # float32 [n, size, size, 3] in 0..1
+    "Make the batch that a Keras network sees of pictures"
+    return np.stack([seen_square(picture, size) for picture in pictures]).astype("float32") / 255
+
 # %% ../nbs/24b_saved.ipynb #ddea351a
 class KerasNetwork(Network):
     "A Keras network that was opened from a file"
@@ -170,6 +178,7 @@ class KerasNetwork(Network):
     ):
         super().__init__(labels)
         self.model, self.size, self._forward = model, model.input_shape[1], forward(model)
+        self.masks = len(model.output_shape) == 4
 
     def _content(self, picture): return seen_square(picture, self.size)
 

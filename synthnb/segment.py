@@ -18,7 +18,7 @@ from .feed import batches, held_side
 from .files import BadSetting, joined, plural, seeded
 from .masks import mask_classes, mask_problems, mask_squares
 from .recipes import Recipe, fit
-from .saved import Network, seen_square
+from .saved import Network, seen_squares
 from .trainers import RecipeTrainer, TrainingSet, make_trainer, recipe_for
 
 # %% ../nbs/25_segment.ipynb #7a863917
@@ -170,9 +170,6 @@ def mask_scores(
     return pd.DataFrame(table | {f"dice_{name}": each[:, i] for i, name in enumerate(names)})
 
 # %% ../nbs/25_segment.ipynb #e491c398
-def _as_seen_by(pictures, size): # float32 [n, size, size, 3] in 0..1
-    return np.stack([seen_square(picture, size) for picture in pictures]).astype("float32") / 255
-
 class MaskPredictor:
     "Asks a network about pixels"
     def __init__(self, model, # a Keras network, from `unet`
@@ -189,7 +186,7 @@ class MaskPredictor:
         "Tell the class of each pixel, at the side that the network sees"
         pictures = picture_list(images)
         batches = (pictures[i:i + 32] for i in range(0, len(pictures), 32))
-        return np.concatenate([self.look(_as_seen_by(few, self.size)) for few in batches])
+        return np.concatenate([self.look(seen_squares(few, self.size)) for few in batches])
 
     def probabilities(self, x: np.ndarray # float32 [n, size, size, 3] in 0..1
     ) -> np.ndarray: # float32 [n, size, size, classes]
@@ -208,8 +205,8 @@ def opened_predictor(
     names: list # of the classes, in the order of their numbers
 ) -> MaskPredictor:
     "Make a predictor of a U-Net that was kept; raises `BadSetting` for a network of other classes"
-    shape = getattr(network, "model", None) and network.model.output_shape
-    if shape and len(shape) == 4 and shape[-1] == len(names): return MaskPredictor(network.model, network.size, names)
+    fits = network.masks and network.model.output_shape[-1] == len(names)
+    if fits: return MaskPredictor(network.model, network.size, names)
     raise BadSetting(f"this network does not tell pixels of {joined(names, between=' and ')} apart; take the one of "
                      "their own run")
 

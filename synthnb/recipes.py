@@ -19,7 +19,7 @@ from .data import ORIGINS, BadSetting, ImageSet, plan
 from .files import joined, plural, seeded
 from .learning import learnt
 from .optimization import check_optimization, optimizer_of, schedule_of
-from .steps import LOSSES, AskedSteps, PlainSteps, check_shares, entropy, loss_of
+from .steps import LOSSES, PRECISIONS, AskedSteps, PlainSteps, check_shares, entropy, loss_of
 from .stopping import LOOK, Budgets, check_validation, rule_of
 
 # %% ../nbs/22_recipes.ipynb #d3e11282
@@ -57,6 +57,7 @@ class Recipe:
     smoothing: float = 0. # part of each label that is spread over all classes
     temperature: float = 1. # of a teacher's labels
     rotate: float = 0.    # a picture is rotated by up to this angle, ± degrees
+    precision: str = None # mixed_bfloat16: faster where the processor has bfloat16; None: the network's own
 
     def __post_init__(self): self._check()
 
@@ -75,6 +76,8 @@ def _check(self: Recipe):
     check_optimization(**self._some(_OPTIMIZATION))
     if self.loss is not None and self.loss not in LOSSES:
         raise BadSetting(f"there is no loss {self.loss!r}; there are {joined(LOSSES)}")
+    if self.precision is not None and self.precision not in PRECISIONS:
+        raise BadSetting(f"precision={self.precision!r}: give {joined(PRECISIONS, between=' or ')}, or leave it out")
     def number(value): return isinstance(value, Real)
     for name in ("batch", "size"):
         if not (isinstance(getattr(self, name), Integral) and getattr(self, name) >= 1):
@@ -155,6 +158,7 @@ def in_words(self: Recipe) -> str:
     if self.flip: said.append("half of them mirrored")
     if self.rotate: said.append(f"rotated by ±{self.rotate:g}°")
     said += _views_in_words(self) + _optimization_in_words(self)
+    if self.precision: said.append(f"computed in {self.precision}")
     if self.patience: said.append(f"stopped {plural(self.patience, 'step')} after the lowest validation loss")
     return joined(said)
 
@@ -255,8 +259,9 @@ def _steps_of(model, recipe, budgets, taught):
         parts, name = 10_000, recipe.schedule or "constant"
         rates = schedule_of(name, float(optimizer.learning_rate), parts, recipe.warmup)
         def rate(used): return rates(int(parts * min(used, 1)))
-    if optimizer or loss or model.losses or not plain: return AskedSteps(model, optimizer, loss, plain, rate)
-    return PlainSteps(model)
+    if optimizer or loss or model.losses or not plain:
+        return AskedSteps(model, optimizer, loss, plain, rate, recipe.precision)
+    return PlainSteps(model, recipe.precision)
 
 # %% ../nbs/22_recipes.ipynb #92b9a0ce
 def _soft_labels(teacher, recipe, pictures, classes):

@@ -49,12 +49,16 @@ def by_strategy(
     generators: dict, # name for its arms: generator; the name "" is left out
     which: str | list = STRATEGIES # strategies, with parameters or not; a string may have several with commas
 ) -> dict: # name for its arms, such as label, both-0_5 or cvae-image: generator
-    "Make each generator's twins for several strategies"
+    "Make the twins, for several strategies, of each generator that can follow them; where none can, `BadSetting`"
     specs = [generator_of(spec) for spec in specs_of(which, STRATEGIES)]
     labels = labels_of(specs)
     refuse_twice("strategy", labels)
-    return {"-".join(filter(None, [name, label])): conditioned(generator, strategy, **own)
-            for name, generator in generators.items() for label, (strategy, own) in zip(labels, specs)}
+    able = any(getattr(generator, "strategies", ()) for generator in generators.values())
+    def twins(name, generator):
+        if able and not getattr(generator, "strategies", ()): return {name: generator}
+        return {"-".join(filter(None, [name, label])): conditioned(generator, strategy, **own)
+                for label, (strategy, own) in zip(labels, specs)}
+    return {label: twin for name, generator in generators.items() for label, twin in twins(name, generator).items()}
 
 # %% ../nbs/35b_strategies.ipynb #d0883ed9
 def strategies(

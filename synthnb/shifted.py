@@ -145,8 +145,8 @@ SHIFTS = (*_GROUPS["all"], "background")
 
 def _ready(name): # a change, or None
     "Make a ready-made shift by its name"
-    kind, _, severity = name.partition("-")
-    if severity and (severity not in "12345" or kind not in (*CORRUPTIONS, *_severe)): return None
+    kind, dash, severity = name.partition("-")
+    if dash and (severity not in list("12345") or kind not in (*CORRUPTIONS, *_severe)): return None
     if kind in ("styles", "background"): return Restyle() if kind == "styles" else Background()
     return Change(kind, int(severity) if severity else None) if kind in SHIFTS else None
 
@@ -170,7 +170,7 @@ def named_shifts(
     "Make the shifts that a study names; raises `NotFound` for an unknown one, `BadSetting` for two of one name"
     names = [name.strip() for name in (given.split(",") if isinstance(given, str) else given)]
     shifts = {}
-    for name in names:
+    for name in filter(None, names):
         is_folder = Path(name).is_dir() and name not in (*_GROUPS, *SHIFTS)
         new = {re.sub(r"[^\w-]+", "_", Path(name).resolve().name): load(name)} if is_folder else ready_shifts([name])
         for twice in new.keys() & shifts.keys():

@@ -75,6 +75,7 @@ def _formatted(others, message, category, filename, lineno, line=None):
 
 def _make_ready(threads, tensorflow):
     "Once in a worker: take a share of the cores, and make the same seed give the same result"
+    from synthnb.diffusers_images import spare_triton
     from synthnb.workers import _Process  # a class that a notebook defines would arrive here as it was when it was sent
     for name, value in _worker_environment(threads).items(): os.environ.setdefault(name, value)
     if not tensorflow or _Process.prepared: return
@@ -86,6 +87,7 @@ def _make_ready(threads, tensorflow):
         tf.config.experimental.enable_op_determinism()
         tf.constant(0.)
         tf.get_logger().setLevel("ERROR")
+    spare_triton()  # a trainer may import PyTorch, as its own or that of timm, when it arrives here
     _Process.prepared = True
 
 # %% ../nbs/33_workers.ipynb #4b3f645a

@@ -206,12 +206,14 @@ class ShiftedSet(ImageSet):
         return Image.fromarray(self.squares(max(self.sizes))[i])
 
 # %% ../nbs/18b_shifted.ipynb #7107d455
+_no_subject = re.compile("back(ground)?|border|boundary|void|ignored?|un(labell?ed|classified)|not classified")
+
 def _mask_of(row, root):
     "The subject of a picture, float [height, width]; None where the set has no mask of it"
     path, classes = row.get("mask"), row.get("mask_classes")
     if not isinstance(path, str) or not path: return None
     names = json.loads(classes) if isinstance(classes, str) and classes else {}
-    other = [int(value) for value, name in names.items() if re.search("back|border|void|unlabel", name.lower())]
+    other = [int(value) for value, name in names.items() if _no_subject.fullmatch(name.lower())]
     return (~np.isin(read_mask(root/path), other or [0])).astype(float)
 
 # %% ../nbs/18b_shifted.ipynb #28eac94e

@@ -7,7 +7,7 @@ __all__ = ['Design', 'design', 'number_of', 'described', 'refuse_leaks', 'REFERE
            'study_arms', 'sweep']
 
 # %% ../nbs/31_design.ipynb #373c523a
-import json, math, re
+import copy, json, math, re
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -79,6 +79,13 @@ def _trainers_of(given) -> list:
     if len(set(names)) < len(names): raise BadSetting(f"trainers need names of their own, not {joined(names)}")
     return trainers
 
+def _measuring(trainer, metric):
+    "A trainer that measures the surface distance where it can and is asked to, which is slow"
+    if "surface_distance" not in (metric or ()) or not hasattr(trainer, "surface"): return trainer
+    trainer = copy.copy(trainer)
+    trainer.surface = True
+    return trainer
+
 @dataclass
 class Design:
     "All that decides an experiment, apart from its pictures"
@@ -103,6 +110,7 @@ class Design:
         check_arms(self.arms)
         self.trainers = _trainers_of(self.trainers)
         if self.metric is None and self.masks: self.metric = ["dice"]
+        self.trainers = [_measuring(trainer, self.metric) for trainer in self.trainers]
         self._check_numbers()
         self.repeats = _repeats_of(self.repeats, self.replicates)
         check_margin(self.margin)

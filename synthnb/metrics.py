@@ -92,6 +92,7 @@ METRICS = {metric.name: metric for metric in (
     Metric("macro_f1", _macro_f1, **_answers_only), Metric("log_loss", _log_loss, **_lower),
     Metric("brier", _brier, **_lower), Metric("calibration_error", _calibration_error, unit="points", **_lower))}
 MASK_METRICS = {name: Metric(name, column=name, **_of_masks) for name in ("dice", "iou")} # see `segment.mask_scores`
+MASK_METRICS["surface_distance"] = Metric("surface_distance", None, column="surface_distance", graded=False, **_lower)
 
 def as_metric(
     metric # of `METRICS`, `MASK_METRICS`, recall:CLASS, dice:CLASS, a `Metric`, or a function as `Metric` describes it
@@ -103,7 +104,7 @@ def as_metric(
         if metric.startswith("recall:"): return Metric(metric, partial(_recall_of, of=metric[7:]), **_answers_only)
         if metric.startswith("dice:"): return Metric(metric, column=f"dice_{metric[5:]}", **_of_masks)
         raise NotFound(f"there is no metric {metric!r}; choose {joined(METRICS)}, recall:CLASS, or give a function; "
-                       "of masks dice, iou or dice:CLASS")
+                       "of masks dice, iou, surface_distance or dice:CLASS")
     name = getattr(metric, "__name__", "<lambda>")
     if not callable(metric): raise BadSetting(f"metric={metric!r}: give a name, a function or a Metric")
     if name == "<lambda>": raise BadSetting("this metric has no name; give it one: Metric('my_metric', function)")
@@ -169,6 +170,8 @@ def check_kind(
 def _stored(rows, metric):
     "The numbers that predictions of masks have of each picture"
     if metric.column in rows: return rows[metric.column].to_numpy(float)
+    if metric.name in MASK_METRICS:
+        raise NotFound(f"metric {metric.name!r} was not measured in this run; give metric={metric.name!r} to the experiment")
     raise NotFound(f"metric {metric.name!r}: there is no such class in the masks, only {joined(class_names(rows))}")
 
 def _numbered(column, names):
@@ -317,7 +320,8 @@ def _table_rows(predictions, metric, baseline): # yields dicts
 def _all_allowed(predictions):
     "Metrics that these predictions allow: of answers, of probabilities, and recall of each class"
     names = class_names(predictions)
-    if of_masks(predictions): return ["accuracy", *MASK_METRICS, *(f"dice:{name}" for name in names)]
+    known = [name for name in MASK_METRICS if name in predictions]
+    if of_masks(predictions): return ["accuracy", *known, *(f"dice:{name}" for name in names)]
     graded = set(predictions) >= {f"p_{name}" for name in names}
     return [*(m for m in METRICS.values() if graded or not m.graded), *(f"recall:{name}" for name in names)]
 

@@ -157,16 +157,26 @@ def surface_distance(
     return float(np.concatenate([far[1][edges[0]], far[0][edges[1]]]).mean())
 
 # %% ../nbs/25_segment.ipynb #616ebd6b
+def _apart(truth, said, numbers):
+    "Surface distance, mean over classes: a class in one mask only lies the picture's diagonal apart, one in none 0"
+    diagonal = float(np.hypot(*np.shape(truth)))
+    far = {number: surface_distance(truth, said, number) for number in numbers}
+    for number in [number for number, value in far.items() if np.isnan(value)]:
+        far[number] = diagonal if (np.stack([truth, said]) == number).any() else 0.
+    return np.mean(list(far.values()))
+
 def mask_scores(
     truth: np.ndarray, # int [n, height, width]: class numbers
     said: np.ndarray, # of the same shape: the answers
-    names: list # of the classes, in the order of their numbers; a class `background` counts in no mean
-) -> pd.DataFrame: # one row a picture: right, dice, iou, and dice_NAME of each class, 0..1
+    names: list, # of the classes, in the order of their numbers; a class `background` counts in no mean
+    surface: bool = False # measure the surface distance too, which is slow
+) -> pd.DataFrame: # one row a picture: right, dice, iou, and dice_NAME of each class, 0..1; surface_distance in pixels
     "Measure answers picture by picture"
     shown = [i for i, name in enumerate(names) if name != "background"] or list(range(len(names)))
     each, union = dice(truth, said, len(names)), iou(truth, said, len(names))
     right = (np.asarray(truth) == said).reshape(len(each), -1).mean(1)
     table = dict(right=right, dice=each[:, shown].mean(1), iou=union[:, shown].mean(1))
+    if surface: table["surface_distance"] = [_apart(*both, shown) for both in zip(truth, said)]
     return pd.DataFrame(table | {f"dice_{name}": each[:, i] for i, name in enumerate(names)})
 
 # %% ../nbs/25_segment.ipynb #e491c398
@@ -174,10 +184,12 @@ class MaskPredictor:
     "Asks a network about pixels"
     def __init__(self, model, # a Keras network, from `unet`
         size: int, # side of the squares that it sees, pixels
-        names: list # of the classes, in the order of their numbers
+        names: list, # of the classes, in the order of their numbers
+        surface: bool = False # whether `scores` measures the surface distance
     ):
         import tensorflow as tf
         self.model, self.size, self.names, self.facts, self.known = model, size, names, None, {}
+        self.surface = surface
         def look(x): return tf.cast(tf.argmax(model(x, training=False), -1), tf.uint8)
         self.look = tf.function(look, reduce_retracing=True)
 
@@ -198,7 +210,7 @@ class MaskPredictor:
         if id(images) not in self.known: self.known[id(images)] = images, list(MaskedSet(images).tfdata(self.size))
         pairs = self.known[id(images)][1]
         said, truth = (np.concatenate(found) for found in zip(*((self.look(x), y) for x, y in pairs)))
-        return mask_scores(truth, said, self.names)
+        return mask_scores(truth, said, self.names, self.surface)
 
 def opened_predictor(
     network: Network, # from `saved.open_network`, of masks
@@ -233,14 +245,16 @@ class Unet(RecipeTrainer):
         name: str = "unet", # as tables have it
         recipe: Recipe = None, # or a dict of changes to the experiment's; None: the experiment's
         budgets: list = None, # in the experiment's unit; None: the experiment's
+        surface: bool = False, # measure the surface distance too; the metric surface_distance asks for it
         **parameters # of `unet`: width, depth, learning_rate
     ):
         self.name, self.recipe, self.budgets, self.parameters = name, recipe, budgets, parameters
+        self.surface = surface
 
     @property
     def params(self) -> dict: # of `unet`, as given
         "What the run's configuration keeps"
-        return self.parameters
+        return self.parameters | (dict(surface=True) if self.surface else {})
 
 # %% ../nbs/25_segment.ipynb #e4986101
 @patch
@@ -252,7 +266,7 @@ def fit_at(self: Unet, train, labels, budgets, seed, reached, validation=None, t
     names = list(pictures.classes.values())
     keras.utils.clear_session()
     model = unet(recipe.size, len(names), seeded(seed, "weights"), **self.parameters)
-    predictor = MaskPredictor(model, recipe.size, names)
+    predictor = MaskPredictor(model, recipe.size, names, self.surface)
     def at(budget, result):
         predictor.facts = result
         if isinstance(train, TrainingSet): train.handed = dict(result["seen"])
@@ -267,7 +281,7 @@ def trainer_named(
 ): # a trainer
     "Make a trainer of labels or masks by its name; raises as `make_trainer` does"
     if name != "unet": return make_trainer(name, **parameters)
-    unknown = [key for key in parameters if key not in ("recipe", "budgets", "width", "depth", "learning_rate")]
-    if unknown: raise BadSetting(f"the trainer unet has no parameter {unknown[0]!r}; it has recipe, budgets, width, "
-                                 "depth and learning_rate")
+    unknown = [key for key in parameters if key not in ("recipe", "budgets", "surface", "width", "depth", "learning_rate")]
+    if unknown: raise BadSetting(f"the trainer unet has no parameter {unknown[0]!r}; it has recipe, budgets, surface, "
+                                 "width, depth and learning_rate")
     return Unet(**parameters)

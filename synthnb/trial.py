@@ -131,8 +131,8 @@ def scored_row(
     "Complete the row of a trial whose network gives masks; its accuracy is the share of right pixels"
     means = scores.mean()
     learnt = {k: result.get(k) for k in LEARNT if k != "one_answer"}
-    return row | dict(test_accuracy=float(means.right), test_n=len(scores), dice=float(means.dice),
-        iou=float(means.iou), **_about_training(result), **learnt)
+    measures = {c: float(means[c]) for c in ("dice", "iou", "surface_distance") if c in means}
+    return row | dict(test_accuracy=float(means.right), test_n=len(scores)) | measures | _about_training(result) | learnt
 
 # %% ../nbs/32_trial.ipynb #efbc210f
 @lru_cache(64)

@@ -96,9 +96,9 @@ def bowles_arms(
     rotate: float = 30. # degrees, at most, to either side
 ) -> list: # of Arm: original, rotated, generated, rotated-generated; with several parts generated-50, generated-100
     "Give the arms of Bowles et al. (2018): without augmentation, with rotation, with a GAN, with both"
-    n = int(np.ceil(max(parts)))
-    made = {f"generated-{100 * part:g}" if len(parts) > 1 else "generated": part / (1 + part) for part in parts}
-    arms = [Arm(name, [(generator, n)], share=share) for name, share in made.items()]
+    made = {f"generated-{100 * part:g}" if len(parts) > 1 else "generated": part for part in parts}
+    arms = [Arm(name, [(generator, int(part) if part == int(part) else part)], share=part / (1 + part))
+            for name, part in made.items()]
     plain = [Arm("original"), *arms]
     return plain + [replace(arm, name="rotated" if arm.name == "original" else f"rotated-{arm.name}", rotate=rotate)
                     for arm in plain]

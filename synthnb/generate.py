@@ -28,6 +28,7 @@ from .provenance import merge, missing_of, settle, sign, signature
 def _check_counts(n, generator):
     "Raise `BadSetting` unless `n` says how many pictures to make, and no more than `generator` can"
     if n == "balance": return
+    if isinstance(n, float) and 0 < n < np.inf: n = int(np.ceil(n)) # a part of a picture of each is one of some
     counts, least = (n.values(), 0) if isinstance(n, dict) else ([n], 1)
     for count in counts:
         whole = isinstance(count, (int, np.integer)) and not isinstance(count, bool)
@@ -58,11 +59,12 @@ def check_generator(
 # %% ../nbs/10_generate.ipynb #a0548286
 def copies(
     items: pd.DataFrame, # the pictures to start from: label, sha256
-    n # for each picture; a dict: for each label; "balance": until each label has as many as the most frequent one
+    n # for each picture, 0.5: for every second; a dict: for each label; "balance": all labels as often as the first
 ) -> np.ndarray: # int, for each picture; 0 where its label is not in the dict
     "Tell how many pictures to make of each; raises `BadSetting` for a label that is not there"
     sizes = items.label.value_counts()
     if n == "balance": n = (sizes.max() - sizes).to_dict()
+    if isinstance(n, float): n = (sizes * n).round().astype(int).to_dict()
     if not isinstance(n, dict): return np.full(len(items), n)
     unknown = set(n) - set(sizes.index)
     if unknown:
@@ -178,7 +180,7 @@ def _warn_of_copies(rows, generator):
 def augment(
     images: ImageSet, # real pictures, and made ones if these are to be varied too
     generator, # see the protocol above
-    n: int = 1, # pictures to make of each; a dict: of each label; "balance": see `copies`
+    n: int = 1, # pictures to make of each, 0.5: of every second; a dict: of each label; "balance": see `copies`
     out: Path = None, # folder; what is there already is not made again. None: a temporary one
     seed: int = 0, # decides the pictures, together with each source's content
     progress: bool = True, # show a bar

@@ -7,11 +7,13 @@ __all__ = ['drawn_rows', 'validation_rows', 'vary_some', 'make_pictures', 'of_re
 
 # %% ../nbs/36_replicate.ipynb #f0fb6ccc
 import copy, json, warnings
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from .arms import stages
 from .curate import curate
 from .data import ImageSet, parquet_bytes
 from .design import described, number_of
@@ -101,6 +103,8 @@ def _with_arms(tables, belongs):
     return items.assign(arms=[",".join(belongs.get(path, [])) for path in items.path])
 
 # %% ../nbs/36_replicate.ipynb #7f0e4b10
+def _made_by(arm, real): return sum(len(labels) for *_, labels in stages(arm, real.kept.label))
+
 def make_pictures(
     real: ImageSet, # to draw from
     arms: list, # of `Arm`
@@ -117,9 +121,10 @@ def make_pictures(
     used, part = drawn[max(drawn)] | kept_out, np.where(kept_out, "validation", "train")
     every = ImageSet(real.items.assign(part=part)[used], real.root).save(folder)
     chains = _Chains(folder, seed if making is None else making)
+    def whole(arm): return chains.pictures(every.where((drawn[arm.more] & ~kept_out)[used]), arm.more, arm.makers)
+    for arm in sorted(arms, key=partial(_made_by, real=real), reverse=True): whole(arm) # the less finds what it needs
     for arm in arms:
-        mine = every.where((drawn[arm.more] & ~kept_out)[used])
-        items = chains.pictures(mine, arm.more, arm.makers).items
+        items = whole(arm).items
         tables.append(items)
         if arm.curate is not None:
             items, gone = _sorted_out(ImageSet(items, folder), arm)

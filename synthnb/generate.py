@@ -59,7 +59,7 @@ def check_generator(
 # %% ../nbs/10_generate.ipynb #a0548286
 def copies(
     items: pd.DataFrame, # the pictures to start from: label, sha256
-    n # for each picture, 0.5: for every second; a dict: for each label; "balance": all labels as often as the first
+    n # for each picture, 0.5: for every second; a dict: for each label; "balance": until labels are equally frequent
 ) -> np.ndarray: # int, for each picture; 0 where its label is not in the dict
     "Tell how many pictures to make of each; raises `BadSetting` for a label that is not there"
     sizes = items.label.value_counts()

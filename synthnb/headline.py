@@ -187,6 +187,12 @@ def _left_out_pairs(comparison): # yields one sentence, or none
     pairs = [f"{arm}, replicate {joined(replicates)}" for arm, replicates in comparison.left_out.items()]
     if pairs: yield f"Left out, because one side of the pair is missing: {joined(pairs, between='; ')}."
 
+def _of_one_picture(config): # yields sentences
+    "Say which shifts are a single picture"
+    for name in [shift["name"] for shift in config.get("shifts") or () if shift.get("n") == 1]:
+        yield (f"The shift {name} is a single picture, and a network is right about it or wrong: a verdict on it says "
+               "nothing of other pictures.")
+
 # %% ../nbs/46e_headline.ipynb #f127e051
 def _better_known(comparison): # yields one sentence, or none
     "Say where the reference is far ahead of the network that was asked"
@@ -209,7 +215,7 @@ def warnings_of(
     found += [f"{text[0].upper()}{text[1:]}." for text in comparison.progress()]
     if harm: found.append(" ".join(said))
     if "answers" not in run.config: found += [*_better_known(comparison), *_undone(run, trials)]
-    return [text for text in (*found, *_left_out_pairs(comparison)) if text]
+    return [text for text in (*found, *_left_out_pairs(comparison), *_of_one_picture(run.config)) if text]
 
 # %% ../nbs/46e_headline.ipynb #dd7933cc
 _try_features = ("With so few pictures, try logistic regression on the features of a network pretrained on ImageNet "

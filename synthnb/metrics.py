@@ -171,7 +171,8 @@ def _stored(rows, metric):
     "The numbers that predictions of masks have of each picture"
     if metric.column in rows: return rows[metric.column].to_numpy(float)
     if metric.name in MASK_METRICS:
-        raise NotFound(f"metric {metric.name!r} was not measured in this run; give metric={metric.name!r} to the experiment")
+        raise NotFound(f"metric {metric.name!r} was not measured here; an experiment measures it that is given "
+                       f"metric={metric.name!r}")
     raise NotFound(f"metric {metric.name!r}: there is no such class in the masks, only {joined(class_names(rows))}")
 
 def _numbered(column, names):

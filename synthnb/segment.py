@@ -281,7 +281,8 @@ def trainer_named(
 ): # a trainer
     "Make a trainer of labels or masks by its name; raises as `make_trainer` does"
     if name != "unet": return make_trainer(name, **parameters)
-    unknown = [key for key in parameters if key not in ("recipe", "budgets", "surface", "width", "depth", "learning_rate")]
-    if unknown: raise BadSetting(f"the trainer unet has no parameter {unknown[0]!r}; it has recipe, budgets, surface, "
-                                 "width, depth and learning_rate")
+    known = "recipe", "budgets", "surface", "width", "depth", "learning_rate"
+    unknown = [key for key in parameters if key not in known]
+    if unknown: raise BadSetting(f"the trainer unet has no parameter {unknown[0]!r}; it has "
+                                 f"{joined(known, between=' and ')}")
     return Unet(**parameters)

@@ -284,5 +284,5 @@ def trainer_named(
     known = "recipe", "budgets", "surface", "width", "depth", "learning_rate"
     unknown = [key for key in parameters if key not in known]
     if unknown: raise BadSetting(f"the trainer unet has no parameter {unknown[0]!r}; it has "
-                                 f"{joined(known, between=' and ')}")
+                                 f"{joined(known)}")
     return Unet(**parameters)

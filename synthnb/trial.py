@@ -132,7 +132,8 @@ def scored_row(
     means = scores.mean()
     learnt = {k: result.get(k) for k in LEARNT if k != "one_answer"}
     measures = {c: float(means[c]) for c in ("dice", "iou", "surface_distance") if c in means}
-    return row | dict(test_accuracy=float(means.right), test_n=len(scores), **measures, **_about_training(result), **learnt)
+    about = _about_training(result) | learnt
+    return row | dict(test_accuracy=float(means.right), test_n=len(scores), **measures, **about)
 
 # %% ../nbs/32_trial.ipynb #efbc210f
 @lru_cache(64)

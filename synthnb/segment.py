@@ -157,7 +157,7 @@ def surface_distance(
     return float(np.concatenate([far[1][edges[0]], far[0][edges[1]]]).mean())
 
 # %% ../nbs/25_segment.ipynb #616ebd6b
-def _apart(truth, said, numbers):
+def _edges_apart(truth, said, numbers):
     "Surface distance, mean over classes: a class in one mask only lies the picture's diagonal apart, one in none 0"
     diagonal = float(np.hypot(*np.shape(truth)))
     far = {number: surface_distance(truth, said, number) for number in numbers}
@@ -176,7 +176,7 @@ def mask_scores(
     each, union = dice(truth, said, len(names)), iou(truth, said, len(names))
     right = (np.asarray(truth) == said).reshape(len(each), -1).mean(1)
     table = dict(right=right, dice=each[:, shown].mean(1), iou=union[:, shown].mean(1))
-    if surface: table["surface_distance"] = [_apart(*both, shown) for both in zip(truth, said)]
+    if surface: table["surface_distance"] = [_edges_apart(*both, shown) for both in zip(truth, said)]
     return pd.DataFrame(table | {f"dice_{name}": each[:, i] for i, name in enumerate(names)})
 
 # %% ../nbs/25_segment.ipynb #e491c398

@@ -204,9 +204,9 @@ def training_speed(
             ways = _steps_timed(build(name, size, len(images.labels), 0), images, size, steps)
             ways["a constant batch"]() # traces the step
             took = pd.DataFrame([{way: measure() for way, measure in ways.items()} for _ in range(rounds)])
-            ratio = took[["a constant batch"]].div(took["fit"], axis=0).set_axis(["ratio"], axis=1)
-            rows[name] = dict((32 * steps / took).median().round(1), ratio=round(ratio.ratio.median(), 2),
-                              **middle_half(ratio).add_prefix("middle half of the "))
+            speed = rates(took, 32 * steps, ["a constant batch"], "of a constant batch")
+            rows[name] = {**speed["pictures a second"], "ratio": speed["of a constant batch"]["fit"],
+                          "middle half of the ratio": speed["its middle half"]["fit"]}
     return pd.DataFrame(rows).T.rename_axis("network")
 
 # %% ../nbs/53_bench_data.ipynb #2936d033

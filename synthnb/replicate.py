@@ -121,10 +121,11 @@ def make_pictures(
     used, part = drawn[max(drawn)] | kept_out, np.where(kept_out, "validation", "train")
     every = ImageSet(real.items.assign(part=part)[used], real.root).save(folder)
     chains = _Chains(folder, seed if making is None else making)
-    def whole(arm): return chains.pictures(every.where((drawn[arm.more] & ~kept_out)[used]), arm.more, arm.makers)
-    for arm in sorted(arms, key=partial(_made_by, real=real), reverse=True): whole(arm) # the less finds what it needs
+    most_first = sorted(arms, key=partial(_made_by, real=real), reverse=True) # the less finds what it needs
+    made = {arm.name: chains.pictures(every.where((drawn[arm.more] & ~kept_out)[used]), arm.more, arm.makers)
+            for arm in most_first}
     for arm in arms:
-        items = whole(arm).items
+        items = made[arm.name].items
         tables.append(items)
         if arm.curate is not None:
             items, gone = _sorted_out(ImageSet(items, folder), arm)

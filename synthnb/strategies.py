@@ -53,9 +53,9 @@ def by_strategy(
     specs = [generator_of(spec) for spec in specs_of(which, STRATEGIES)]
     labels = labels_of(specs)
     refuse_twice("strategy", labels)
-    able = any(getattr(generator, "strategies", ()) for generator in generators.values())
+    able = [name for name, generator in generators.items() if getattr(generator, "strategies", ())]
     def twins(name, generator):
-        if able and not getattr(generator, "strategies", ()): return {name: generator}
+        if able and name not in able: return {name: generator}
         return {"-".join(filter(None, [name, label])): conditioned(generator, strategy, **own)
                 for label, (strategy, own) in zip(labels, specs)}
     return {label: twin for name, generator in generators.items() for label, twin in twins(name, generator).items()}

@@ -6,6 +6,8 @@
 __all__ = ['load_torch', 'torch_dataset', 'mixed', 'torch_predictor', 'Torch']
 
 # %% ../nbs/24a_torch_trainer.ipynb #487aea9b
+from functools import partial
+
 import numpy as np
 from fastcore.basics import patch
 
@@ -90,6 +92,13 @@ def torch_predictor(
     return predictor
 
 # %% ../nbs/24a_torch_trainer.ipynb #7ede933c
+def _called(function): # str
+    "Name a function; with its settings, where it is a `functools.partial` or a module"
+    if isinstance(function, partial):
+        settings = [repr(value) for value in function.args] + [f"{name}={v!r}" for name, v in function.keywords.items()]
+        return f"{_called(function.func)}({', '.join(settings)})"
+    return getattr(function, "__name__", repr(function))
+
 class Torch(RecipeTrainer):
     "Trains a PyTorch module on the recipe's batches"
     def __init__(self,
@@ -105,9 +114,10 @@ class Torch(RecipeTrainer):
         self.recipe, self.budgets, self.device = recipe, budgets, device
 
     @property
-    def params(self) -> dict: # build: name of the function
+    def params(self) -> dict: # build, and optimizer and loss where given: names
         "What the run's configuration keeps"
-        return dict(build=self.build.__name__)
+        given = dict(build=self.build, optimizer=self.optimizer, loss=self.loss)
+        return {name: _called(function) for name, function in given.items() if function}
 
     def prepared(self, recipe: Recipe, encoded=None) -> "Torch": # its recipe; `encoded` is for `Sklearn`
         "Copy the trainer for one trial; raises `BadSetting` for a recipe with patience or seconds"

@@ -10,6 +10,7 @@ import inspect, os
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from functools import partial
+from importlib import import_module
 from itertools import islice
 from pathlib import Path
 
@@ -160,6 +161,12 @@ def spread(
             raise
 
 # %% ../nbs/18_making.ipynb #a263d060
+def _one_thread_each(): # a context
+    "Keep the linear algebra of NumPy and SciPy to one thread a call"
+    import_module("scipy.linalg") # so that its library is there to be found
+    from threadpoolctl import ThreadpoolController
+    return ThreadpoolController().select(internal_api="openblas").limit(limits=1)
+
 @patch
 def carry_out(self: Making,
     wishes: list, # of `Wish`
@@ -179,5 +186,5 @@ def carry_out(self: Making,
             bar.set_postfix(dict(failed=failed) if failed else {}, refresh=False, **status())
             bar.update()
         jobs = [partial(self.make, wish) for wish in wishes]
-        spread(jobs, max(1, int(getattr(generator, "concurrency", 1))), tell, stop)
+        with _one_thread_each(): spread(jobs, max(1, int(getattr(generator, "concurrency", 1))), tell, stop)
     return rows

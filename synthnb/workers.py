@@ -58,7 +58,7 @@ def _worker_environment(threads):
     "The environment variables of a worker that may use so many threads"
     malloc = dict(MALLOC_MMAP_MAX_="0", MALLOC_TRIM_THRESHOLD_=str(2**33), MALLOC_TOP_PAD_=str(2**28),
                   MALLOC_ARENA_MAX="1")
-    shares = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), str(threads))
+    shares = dict(OMP_NUM_THREADS=str(threads), MKL_NUM_THREADS=str(threads), OPENBLAS_NUM_THREADS="1")
     kernels = {name: value for name, value in os.environ.items() if name == "TF_ENABLE_ONEDNN_OPTS"}
     return dict(TF_CPP_MIN_LOG_LEVEL="3") | kernels | malloc | shares
 

@@ -10,7 +10,6 @@ import inspect, os
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from functools import partial
-from importlib import import_module
 from itertools import islice
 from pathlib import Path
 
@@ -163,7 +162,7 @@ def spread(
 # %% ../nbs/18_making.ipynb #a263d060
 def _one_thread_each(): # a context
     "Keep the linear algebra of NumPy and SciPy to one thread a call"
-    import_module("scipy.linalg") # so that its library is there to be found
+    import scipy.linalg # so that its library is there to be found
     from threadpoolctl import ThreadpoolController
     return ThreadpoolController().select(internal_api="openblas").limit(limits=1)
 

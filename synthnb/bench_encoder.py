@@ -70,13 +70,15 @@ def _run_all(engine, squares, batch, workers):
     starts = range(0, len(squares), batch)
     with ThreadPoolExecutor(workers) as pool: list(pool.map(lambda i: engine(squares[i:i + batch]), starts))
 
-def _by_hand(files, batch, workers):
+def _encode_by_hand(files, batch, workers):
     "What one would write without this package: read, decode, resize, ask onnxruntime, with nothing checked or kept"
     def rows_of(i):
         squares = [ImageOps.fit(Image.open(file).convert("RGB"), (SIDE, SIDE)) for file in files[i:i + batch]]
         return features_of(np.stack(squares))
-    with ThreadPoolExecutor(workers) as pool: return np.concatenate(list(pool.map(rows_of, range(0, len(files), batch))))
+    starts = range(0, len(files), batch)
+    with ThreadPoolExecutor(workers) as pool: return np.concatenate(list(pool.map(rows_of, starts)))
 
+# %% ../nbs/53a_bench_encoder.ipynb #58da8b51
 def _engines(files): # name: a function
     "Each engine alone, a loop around the first, and `encode`"
     n = len(files)
@@ -85,7 +87,8 @@ def _engines(files): # name: a function
     ways = {"onnxruntime alone": partial(_run_all, features_of, **small),
         "Keras alone": partial(_run_all, _keras_engine(), squares, 32, 1)}
     if find_spec("torch"): ways["PyTorch alone"] = partial(_run_all, _torch_engine(), **small)
-    return ways | {BY_HAND: partial(_by_hand, files, _BATCH, threads()), "encode": partial(encode, files, cached=False)}
+    by_hand = partial(_encode_by_hand, files, _BATCH, threads())
+    return ways | {BY_HAND: by_hand, "encode": partial(encode, files, cached=False)}
 
 # %% ../nbs/53a_bench_encoder.ipynb #a10146b2
 def _torch_threads(n):
